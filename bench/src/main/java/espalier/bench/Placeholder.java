@@ -1,0 +1,3 @@
+package espalier.bench;
+
+final class Placeholder {}

@@ -1,0 +1,3 @@
+package espalier.engine.weights;
+
+final class Placeholder {}

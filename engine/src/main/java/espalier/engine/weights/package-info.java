@@ -1,0 +1,2 @@
+/// Checkpoints.
+package espalier.engine.weights;

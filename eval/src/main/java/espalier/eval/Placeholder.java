@@ -1,0 +1,3 @@
+package espalier.eval;
+
+final class Placeholder {}

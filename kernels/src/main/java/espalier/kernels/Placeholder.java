@@ -1,0 +1,3 @@
+package espalier.kernels;
+
+final class Placeholder {}

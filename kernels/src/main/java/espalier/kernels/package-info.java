@@ -1,0 +1,2 @@
+/// Numerical kernels behind the backend contract.
+package espalier.kernels;

@@ -1,0 +1,3 @@
+package espalier.tokenizer;
+
+final class Placeholder {}

@@ -1,0 +1,2 @@
+/// Tokenizers.
+package espalier.tokenizer;
