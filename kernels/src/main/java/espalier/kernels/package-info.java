@@ -1,2 +1,3 @@
-/// Numerical kernels behind the backend contract.
+/// The contract between models and hardware: start at [Ops]; [Tensor] and [Weight] are handles that only a backend looks
+/// into, [Workspace] owns memory, [Backends] opens `scalar` (the reference, plain loops) or `vector` (the JDK Vector API).
 package espalier.kernels;

@@ -1,3 +1,0 @@
-package espalier.kernels;
-
-final class Placeholder {}

@@ -1,0 +1,52 @@
+package espalier.kernels.cpu;
+
+import espalier.bindings.NativeMemory;
+import espalier.kernels.Check;
+import espalier.kernels.Ops;
+import espalier.kernels.StoredMatrix;
+import espalier.kernels.Tensor;
+import espalier.kernels.Weight;
+import espalier.kernels.Workspace;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+
+/// Handles and transfers of the backends that work in the process's own memory.
+public abstract class CpuOps implements Ops {
+    /// For subclasses.
+    protected CpuOps() {}
+
+    @Override
+    public final Workspace newWorkspace() {
+        return new NativeWorkspace();
+    }
+
+    @Override
+    public final Weight prepare(StoredMatrix matrix) {
+        return CpuWeight.of(matrix);
+    }
+
+    @Override
+    public final void toHost(Tensor x, float[] host) {
+        checkLength(x, host);
+        MemorySegment.copy(NativeMemory.ALL, ValueLayout.JAVA_FLOAT_UNALIGNED, x.address(), host, 0, host.length);
+    }
+
+    @Override
+    public final void fromHost(float[] host, Tensor y) {
+        checkLength(y, host);
+        MemorySegment.copy(host, 0, NativeMemory.ALL, ValueLayout.JAVA_FLOAT_UNALIGNED, y.address(), host.length);
+    }
+
+    private static void checkLength(Tensor tensor, float[] host) {
+        if (host.length != tensor.elements()) {
+            throw new IllegalArgumentException("%d host elements for a tensor [%d, %d]"
+                    .formatted(host.length, tensor.rows(), tensor.cols()));
+        }
+    }
+
+    @Override
+    public final void copy(Tensor y, Tensor x) {
+        Check.shape("x", x, y.rows(), y.cols());
+        MemorySegment.copy(NativeMemory.ALL, x.address(), NativeMemory.ALL, y.address(), x.bytes());
+    }
+}

@@ -1,0 +1,41 @@
+package espalier.kernels.cpu;
+
+import espalier.kernels.DType;
+import espalier.kernels.StoredMatrix;
+import espalier.kernels.Weight;
+import java.lang.foreign.MemorySegment;
+
+/// A weight read where it is mapped, in the type it is stored in.
+///
+/// @param name how the checkpoint calls it
+/// @param type its element type
+/// @param rows output channels
+/// @param cols input channels
+/// @param address first byte
+/// @param data the memory, held so that a mapping that is closed is noticed
+public record CpuWeight(String name, DType type, int rows, int cols, long address, MemorySegment data)
+        implements Weight {
+    static CpuWeight of(StoredMatrix matrix) {
+        return new CpuWeight(
+                matrix.name(), matrix.type(), matrix.rows(), matrix.cols(), matrix.data().address(), matrix.data());
+    }
+
+    /// @param weight made by a CPU backend
+    /// @return the weight, whose mapping is still open
+    /// @throws IllegalStateException if its mapping has been closed
+    public static CpuWeight from(Weight weight) {
+        if (!(weight instanceof CpuWeight cpu)) {
+            throw new IllegalArgumentException(weight.name() + " was prepared by another backend");
+        }
+        if (!cpu.data.scope().isAlive()) {
+            throw new IllegalStateException(weight.name() + " is used after its checkpoint was closed");
+        }
+        return cpu;
+    }
+
+    /// @param row 0 to rows
+    /// @return address of the row's first byte
+    public long rowAddress(int row) {
+        return address + (long) row * cols * type.bytes();
+    }
+}
