@@ -3,5 +3,6 @@ module espalier.engine {
     requires transitive espalier.kernels;
     requires com.fasterxml.jackson.databind;
 
+    exports espalier.engine.model;
     exports espalier.engine.weights;
 }

@@ -1,2 +1,2 @@
-/// Checkpoints.
+/// Checkpoint folders: configuration and safetensors.
 package espalier.engine.weights;
