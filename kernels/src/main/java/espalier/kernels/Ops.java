@@ -252,6 +252,20 @@ public interface Ops extends AutoCloseable {
     /// @param gradientScale 0 leaves the logits as they are
     void crossEntropy(double[] loss, Tensor logits, int[] targets, float gradientScale);
 
+    /// @param logSum `[rows]`, = log of the sum of exponentials of each row, float64
+    /// @param logits `[rows, vocab]`
+    void logSumExp(double[] logSum, Tensor logits);
+
+    /// The gradient of [#crossEntropy] for some columns of the vocabulary, whose row sums are already known.
+    ///
+    /// @param logits `[rows, cols]`, the columns `fromToken ..`; = `scale * (exp(logits - logSum) - onehot)`, zeros for
+    ///     rows without a target
+    /// @param logSum `[rows]`, from [#logSumExp] over all columns
+    /// @param targets `[rows]`, ids in the whole vocabulary, -1 for no target
+    /// @param fromToken id of the first column
+    /// @param scale factor
+    void crossEntropyTile(Tensor logits, double[] logSum, int[] targets, int fromToken, float scale);
+
     /// Distillation loss of a chunk of rows: `KL(softmax(teacher / tau) || softmax(student / tau))`.
     ///
     /// @param loss `[rows]`, = the divergence, float64

@@ -172,4 +172,14 @@ public final class ScalarOps extends CpuOps {
     public void close() {
         throw new AssertionError("stub");
     }
+
+    @Override
+    public void logSumExp(double[] logSum, Tensor logits) {
+        throw new AssertionError("stub");
+    }
+
+    @Override
+    public void crossEntropyTile(Tensor logits, double[] logSum, int[] targets, int fromToken, float scale) {
+        throw new AssertionError("stub");
+    }
 }

@@ -1,0 +1,77 @@
+package espalier.engine.model;
+
+import espalier.engine.weights.LayerShape;
+import espalier.kernels.Ops;
+import espalier.kernels.Tensor;
+import espalier.kernels.Weight;
+import espalier.kernels.Workspace;
+
+/// One Llama-family decoder layer, forward and backward. Holds weights only; activations belong to a [LayerTape].
+public final class DecoderLayer {
+    private final AttentionBlock attention;
+    private final FeedForwardBlock feedForward;
+
+    private DecoderLayer(AttentionBlock attention, FeedForwardBlock feedForward) {
+        this.attention = attention;
+        this.feedForward = feedForward;
+    }
+
+    /// @param source of the tensors
+    /// @param shape of the model
+    /// @param layer index of the layer
+    /// @param ops the backend
+    /// @param memory keeps norm weights and biases
+    /// @return the layer
+    /// @throws IllegalArgumentException naming the first tensor that is missing or has another shape
+    public static DecoderLayer load(WeightSource source, ModelShape shape, int layer, Ops ops, Workspace memory) {
+        Loader loader = new Loader(source, shape, layer, ops, memory);
+        LayerShape widths = shape.layers().get(layer);
+        boolean qkvBias = shape.biases().qkv();
+        boolean mlpBias = shape.biases().mlp();
+        AttentionBlock attention = new AttentionBlock(
+                loader.norm(NormSite.INPUT),
+                loader.projection(Site.Q_PROJ, widths.queryWidth(), shape.hidden(), qkvBias),
+                loader.projection(Site.K_PROJ, widths.kvWidth(), shape.hidden(), qkvBias),
+                loader.projection(Site.V_PROJ, widths.kvWidth(), shape.hidden(), qkvBias),
+                loader.projection(Site.O_PROJ, shape.hidden(), widths.queryWidth(), shape.biases().o()),
+                widths.headMap());
+        FeedForwardBlock feedForward = new FeedForwardBlock(
+                loader.norm(NormSite.POST_ATTENTION),
+                loader.projection(Site.GATE_PROJ, widths.ffn(), shape.hidden(), mlpBias),
+                loader.projection(Site.UP_PROJ, widths.ffn(), shape.hidden(), mlpBias),
+                loader.projection(Site.DOWN_PROJ, shape.hidden(), widths.ffn(), mlpBias));
+        return new DecoderLayer(attention, feedForward);
+    }
+
+    private record Loader(WeightSource source, ModelShape shape, int layer, Ops ops, Workspace memory) {
+        Norm norm(NormSite site) {
+            return Model.loadNorm(source, shape, site, layer, ops, memory);
+        }
+
+        Projection projection(Site site, int out, int in, boolean hasBias) {
+            String module = site.module(layer);
+            Weight weight = ops.prepare(source.matrix(module + ".weight", out, in));
+            Tensor bias = hasBias ? Model.loadVector(source, module + ".bias", out, ops, memory) : Tensor.NONE;
+            return new Projection(site, weight, bias);
+        }
+    }
+
+    /// @param y `[tokens, hidden]`, =
+    /// @param x `[tokens, hidden]`
+    /// @param step what the layer is run with; its workspace keeps the activations
+    /// @return the activations; whoever took the workspace's mark before decides how long they stay
+    LayerTape forward(Tensor y, Tensor x, Step step) {
+        Tensor middle = step.ws().take(x.rows(), x.cols());
+        AttentionBlock.Kept first = attention.forward(middle, x, step);
+        FeedForwardBlock.Kept second = feedForward.forward(y, middle, step);
+        return new LayerTape(x, middle, first, second);
+    }
+
+    /// @param d `[tokens, hidden]`: the gradient of the layer's output on entry, of its input on return
+    /// @param tape from the forward with the same step
+    /// @param step as in the forward
+    void backward(Tensor d, LayerTape tape, Step step) {
+        feedForward.backward(d, tape.middle(), tape.feedForward(), step);
+        attention.backward(d, tape.input(), tape.attention(), step);
+    }
+}

@@ -1,0 +1,139 @@
+package espalier.engine.model;
+
+import espalier.engine.weights.LayerShape;
+import espalier.kernels.Check;
+import espalier.kernels.KeyValues;
+import espalier.kernels.Ops;
+import espalier.kernels.Tensor;
+import espalier.kernels.Workspace;
+import java.util.ArrayList;
+import java.util.List;
+
+/// Keys and values of the tokens seen so far, in pages of a fixed number of positions for each layer.
+public final class KvCache implements AutoCloseable {
+    /// Positions of a page.
+    public static final int PAGE_ROWS = 128;
+
+    private final Ops ops;
+    private final List<LayerShape> layers;
+    private final int maxPositions;
+    private final Workspace memory;
+    private final List<Sequence> sequences = new ArrayList<>();
+
+    private static final class Sequence {
+        int length;
+        /// `[layers][pages]`, each `[PAGE_ROWS, kvHeads * headDim]`.
+        final List<List<Tensor>> keys = new ArrayList<>();
+        final List<List<Tensor>> values = new ArrayList<>();
+    }
+
+    /// @param shape of the model
+    /// @param ops the backend
+    public KvCache(ModelShape shape, Ops ops) {
+        this.ops = ops;
+        this.layers = shape.layers();
+        this.maxPositions = shape.maxPositions();
+        this.memory = ops.newWorkspace();
+    }
+
+    /// @return a new empty sequence
+    public int newSequence() {
+        Sequence sequence = new Sequence();
+        for (int layer = 0; layer < layers.size(); layer++) {
+            sequence.keys.add(new ArrayList<>());
+            sequence.values.add(new ArrayList<>());
+        }
+        sequences.add(sequence);
+        return sequences.size() - 1;
+    }
+
+    /// @param sequence from [#newSequence]
+    /// @return tokens seen
+    public int length(int sequence) {
+        return sequences.get(sequence).length;
+    }
+
+    /// Makes room for the tokens of a batch; to be called once before the layers add theirs.
+    ///
+    /// @param batch continues sequences of this cache
+    /// @throws IllegalArgumentException if a sequence would outgrow the model's context
+    void reserve(Batch batch) {
+        int[] slots = batch.cache().orElseThrow().sequences();
+        for (int s = 0; s < slots.length; s++) {
+            Sequence sequence = sequences.get(slots[s]);
+            int needed = sequence.length + batch.sequenceStart()[s + 1] - batch.sequenceStart()[s];
+            if (needed > maxPositions) {
+                throw new IllegalArgumentException(
+                        "%d tokens exceed the model's context of %d".formatted(needed, maxPositions));
+            }
+            for (int layer = 0; layer < layers.size(); layer++) {
+                while (sequence.keys.get(layer).size() * PAGE_ROWS < needed) {
+                    int width = layers.get(layer).kvWidth();
+                    sequence.keys.get(layer).add(memory.take(PAGE_ROWS, width));
+                    sequence.values.get(layer).add(memory.take(PAGE_ROWS, width));
+                }
+            }
+        }
+    }
+
+    /// Adds the keys and values of a batch's tokens in one layer.
+    ///
+    /// @param layer index of the layer
+    /// @param batch continues sequences of this cache
+    /// @param k `[tokens, kvHeads * headDim]`, rotated
+    /// @param v like `k`
+    /// @return all keys and values of the batch's sequences, these included
+    KeyValues append(int layer, Batch batch, Tensor k, Tensor v) {
+        int[] slots = batch.cache().orElseThrow().sequences();
+        int[] lengths = new int[slots.length];
+        Tensor[][] keys = new Tensor[slots.length][];
+        Tensor[][] values = new Tensor[slots.length][];
+        for (int s = 0; s < slots.length; s++) {
+            Sequence sequence = sequences.get(slots[s]);
+            int from = batch.sequenceStart()[s];
+            int to = batch.sequenceStart()[s + 1];
+            store(sequence.keys.get(layer), sequence.length, k, from, to);
+            store(sequence.values.get(layer), sequence.length, v, from, to);
+            lengths[s] = sequence.length + to - from;
+            keys[s] = sequence.keys.get(layer).toArray(Tensor[]::new);
+            values[s] = sequence.values.get(layer).toArray(Tensor[]::new);
+        }
+        return new KeyValues(batch.sequenceStart(), lengths, PAGE_ROWS, keys, values);
+    }
+
+    private void store(List<Tensor> pages, int position, Tensor rows, int from, int to) {
+        int row = from;
+        while (row < to) {
+            int inPage = (position + row - from) % PAGE_ROWS;
+            int count = Math.min(to - row, PAGE_ROWS - inPage);
+            Tensor page = pages.get((position + row - from) / PAGE_ROWS);
+            ops.copy(page.rowRange(inPage, inPage + count), rows.rowRange(row, row + count));
+            row += count;
+        }
+    }
+
+    /// Counts the tokens of a batch as seen; to be called once after the layers have added theirs.
+    ///
+    /// @param batch continues sequences of this cache
+    void advance(Batch batch) {
+        int[] slots = batch.cache().orElseThrow().sequences();
+        for (int s = 0; s < slots.length; s++) {
+            sequences.get(slots[s]).length += batch.sequenceStart()[s + 1] - batch.sequenceStart()[s];
+        }
+    }
+
+    /// @param shape of the model
+    /// @param positions tokens of one sequence
+    /// @return bytes that one sequence of this length takes
+    public static long bytes(ModelShape shape, int positions) {
+        Check.notNegative("positions", positions);
+        long rows = (long) Math.ceilDiv(positions, PAGE_ROWS) * PAGE_ROWS;
+        long width = shape.layers().stream().mapToLong(LayerShape::kvWidth).sum();
+        return 2 * rows * width * Float.BYTES;
+    }
+
+    @Override
+    public void close() {
+        memory.close();
+    }
+}

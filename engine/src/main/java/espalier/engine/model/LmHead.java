@@ -1,0 +1,186 @@
+package espalier.engine.model;
+
+import espalier.kernels.Check;
+import espalier.kernels.Ops;
+import espalier.kernels.Tensor;
+import espalier.kernels.Weight;
+import espalier.kernels.Workspace;
+import java.util.Arrays;
+
+/// From hidden states to the vocabulary: the only producer of vocabulary-wide data, in chunks of rows, so that
+/// `[tokens, vocab]` is never held whole.
+public final class LmHead {
+    private static final long CHUNK_BYTES = 64L << 20;
+    private static final int MOST_CHUNK_ROWS = 512;
+
+    private final Weight weight;
+    private final Ops ops;
+
+    LmHead(Weight weight, Ops ops) {
+        this.weight = weight;
+        this.ops = ops;
+    }
+
+    /// @return rows of a chunk: as many as fit 64 MiB of logits, at least 16 and at most 512
+    public int chunkRows() {
+        return chunkRows(weight.rows());
+    }
+
+    static int chunkRows(int vocab) {
+        return Math.clamp(CHUNK_BYTES / ((long) vocab * Float.BYTES), 16, MOST_CHUNK_ROWS);
+    }
+
+    /// @param normed `[rows, hidden]`, some rows of [Hidden#normed]; meant for few
+    /// @param ws holds the result
+    /// @return `[rows, vocab]`
+    public Tensor logits(Tensor normed, Workspace ws) {
+        Tensor logits = ws.take(normed.rows(), weight.rows());
+        ops.linear(logits, normed, weight, false);
+        return logits;
+    }
+
+    /// Receives the logits of a chunk of rows.
+    @FunctionalInterface
+    public interface ChunkConsumer {
+        /// @param fromRow first row of the chunk
+        /// @param logits `[rows, vocab]`, valid during the call
+        void accept(int fromRow, Tensor logits);
+    }
+
+    /// Runs over the logits of all rows, a chunk at a time.
+    ///
+    /// @param normed `[rows, hidden]`
+    /// @param ws for temporaries
+    /// @param consumer called for each chunk in order
+    public void forEachChunk(Tensor normed, Workspace ws, ChunkConsumer consumer) {
+        for (int from = 0; from < normed.rows(); from += chunkRows()) {
+            long mark = ws.mark();
+            int to = Math.min(normed.rows(), from + chunkRows());
+            consumer.accept(from, logits(normed.rowRange(from, to), ws));
+            ws.release(mark);
+        }
+    }
+
+    /// Cross-entropy of each token.
+    ///
+    /// @param hidden from a forward
+    /// @param targets `[tokens]`, -1 for no target
+    /// @param ws for temporaries
+    /// @return losses
+    public TokenLosses loss(Hidden hidden, int[] targets, Workspace ws) {
+        return crossEntropy(Tensor.NONE, hidden, targets, 0, ws);
+    }
+
+    /// Cross-entropy of each token, with the gradient of `scale` times their sum.
+    ///
+    /// @param dNormed `[tokens, hidden]`, =
+    /// @param hidden from a forward
+    /// @param targets `[tokens]`, -1 for no target
+    /// @param scale e.g. 1 / number of targets for the mean
+    /// @param ws for temporaries
+    /// @return losses
+    public TokenLosses lossBackward(Tensor dNormed, Hidden hidden, int[] targets, float scale, Workspace ws) {
+        Check.shape("dNormed", dNormed, hidden.normed().rows(), hidden.normed().cols());
+        return crossEntropy(dNormed, hidden, targets, scale, ws);
+    }
+
+    private TokenLosses crossEntropy(Tensor dNormed, Hidden hidden, int[] targets, float scale, Workspace ws) {
+        double[] losses = new double[targets.length];
+        forEachChunk(hidden.normed(), ws, (from, logits) -> {
+            int to = from + logits.rows();
+            double[] chunk = new double[logits.rows()];
+            ops.crossEntropy(chunk, logits, Arrays.copyOfRange(targets, from, to), scale);
+            System.arraycopy(chunk, 0, losses, from, chunk.length);
+            if (dNormed.isPresent()) {
+                ops.linearBackward(dNormed.rowRange(from, to), logits, weight, false);
+            }
+        });
+        return TokenLosses.of(losses, (int) Arrays.stream(targets).filter(target -> target >= 0).count());
+    }
+
+    /// `KL(teacher || student)` of each token at a temperature, with the gradient of `scale` times their sum.
+    ///
+    /// @param dNormed `[tokens, hidden]`, =, gradient of the student's normed states; [Tensor#NONE] if not wanted
+    /// @param student from the student's forward
+    /// @param teacher from the teacher's forward over the same batch
+    /// @param tau temperature
+    /// @param scale of the gradient; the loss values are not scaled
+    /// @param ws for temporaries
+    /// @return divergences
+    public TokenLosses distill(
+            Tensor dNormed, Hidden student, Hidden teacher, float tau, float scale, Workspace ws) {
+        int tokens = student.normed().rows();
+        Check.shape("teacher", teacher.normed(), tokens, student.normed().cols());
+        double[] losses = new double[tokens];
+        forEachChunk(student.normed(), ws, (from, logits) -> {
+            int to = from + logits.rows();
+            Tensor teacherLogits = logits(teacher.normed().rowRange(from, to), ws);
+            double[] chunk = new double[logits.rows()];
+            ops.klDivergence(chunk, logits, teacherLogits, tau, dNormed.isPresent() ? scale : 0);
+            System.arraycopy(chunk, 0, losses, from, chunk.length);
+            if (dNormed.isPresent()) {
+                ops.linearBackward(dNormed.rowRange(from, to), logits, weight, false);
+            }
+        });
+        return TokenLosses.of(losses, tokens);
+    }
+
+    /// The cross-entropy that a backward started from, kept so that lm_head's gradient can be produced in tiles.
+    ///
+    /// @param hidden from the forward
+    /// @param targets `[tokens]`
+    /// @param scale as in [#lossBackward]
+    /// @param ws for temporaries
+    /// @return for [Model#backward]
+    public Backward backward(Hidden hidden, int[] targets, float scale, Workspace ws) {
+        double[] logSums = new double[targets.length];
+        forEachChunk(hidden.normed(), ws, (from, logits) -> {
+            double[] chunk = new double[logits.rows()];
+            ops.logSumExp(chunk, logits);
+            System.arraycopy(chunk, 0, logSums, from, chunk.length);
+        });
+        return new Backward(this, hidden.normed(), logSums, targets, scale);
+    }
+
+    /// Produces rows of lm_head's gradient.
+    public static final class Backward {
+        /// No loss goes through lm_head.
+        public static final Backward NONE = new Backward(null, Tensor.NONE, new double[0], new int[0], 0);
+
+        private final LmHead head;
+        private final Tensor normed;
+        private final double[] logSums;
+        private final int[] targets;
+        private final float scale;
+
+        private Backward(LmHead head, Tensor normed, double[] logSums, int[] targets, float scale) {
+            this.head = head;
+            this.normed = normed;
+            this.logSums = logSums;
+            this.targets = targets;
+            this.scale = scale;
+        }
+
+        /// dTable `[rows, hidden]`, +=: rows `fromRow ..` of the gradient, from the tokens `[fromToken, toToken)`.
+        void addWeightGradient(Tensor dTable, int fromRow, int fromToken, int toToken, Workspace ws) {
+            if (head == null) {
+                return;
+            }
+            Ops ops = head.ops;
+            long mark = ws.mark();
+            Tensor rows = ws.take(dTable.rows(), dTable.cols());
+            ops.dequantize(rows, head.weight, fromRow);
+            Tensor x = normed.rowRange(fromToken, toToken);
+            Tensor logits = ws.take(x.rows(), dTable.rows());
+            ops.matmulNT(logits, x, rows, 1, false);
+            ops.crossEntropyTile(
+                    logits,
+                    Arrays.copyOfRange(logSums, fromToken, toToken),
+                    Arrays.copyOfRange(targets, fromToken, toToken),
+                    fromRow,
+                    scale);
+            ops.matmulTN(dTable, logits, x, 1, true);
+            ws.release(mark);
+        }
+    }
+}

@@ -1,0 +1,247 @@
+package espalier.engine.model;
+
+import espalier.kernels.Ops;
+import espalier.kernels.RopeTable;
+import espalier.kernels.StoredMatrix;
+import espalier.kernels.Tensor;
+import espalier.kernels.Weight;
+import espalier.kernels.Workspace;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.IntFunction;
+import java.util.stream.IntStream;
+
+/// A Llama-family decoder: embedding, layers, final norm. There is one forward pass for every role; what varies comes
+/// in the [Pass].
+public final class Model implements AutoCloseable {
+    private final ModelShape shape;
+    private final Ops ops;
+    private final Workspace memory;
+    private final Weight embedding;
+    private final IntFunction<DecoderLayer> layers;
+    private final Norm finalNorm;
+    private final LmHead lmHead;
+    private RopeTable rope;
+    private int ropePositions;
+
+    private Model(
+            ModelShape shape,
+            Ops ops,
+            Workspace memory,
+            Weight embedding,
+            IntFunction<DecoderLayer> layers,
+            Norm finalNorm,
+            Weight lmHead) {
+        this.shape = shape;
+        this.ops = ops;
+        this.memory = memory;
+        this.embedding = embedding;
+        this.layers = layers;
+        this.finalNorm = finalNorm;
+        this.lmHead = new LmHead(lmHead, ops);
+    }
+
+    /// @param source of the tensors; it must stay open as long as the model
+    /// @param shape which tensors to expect
+    /// @param ops the backend
+    /// @return the model with all its layers
+    /// @throws IllegalArgumentException naming the first tensor that is missing or has another shape
+    public static Model load(WeightSource source, ModelShape shape, Ops ops) {
+        Workspace memory = ops.newWorkspace();
+        List<DecoderLayer> all = IntStream.range(0, shape.layers().size())
+                .mapToObj(layer -> DecoderLayer.load(source, shape, layer, ops, memory))
+                .toList();
+        return load(source, shape, ops, memory, all::get);
+    }
+
+    /// A model that asks for each layer when it comes to it, so that not all need to be in memory.
+    ///
+    /// @param source of the tensors outside the layers
+    /// @param shape which tensors to expect
+    /// @param ops the backend
+    /// @param memory freed with the model
+    /// @param layers gives layer `i`; the one given before is not used any more
+    /// @return the model
+    public static Model load(
+            WeightSource source, ModelShape shape, Ops ops, Workspace memory, IntFunction<DecoderLayer> layers) {
+        StoredMatrix table = source.matrix("model.embed_tokens.weight", shape.vocab(), shape.hidden());
+        Weight embedding = ops.prepare(table);
+        Weight head = shape.tied()
+                ? embedding
+                : ops.prepare(source.matrix("lm_head.weight", shape.vocab(), shape.hidden()));
+        Norm finalNorm = loadNorm(source, shape, NormSite.FINAL, 0, ops, memory);
+        return new Model(shape, ops, memory, embedding, layers, finalNorm, head);
+    }
+
+    static Norm loadNorm(
+            WeightSource source, ModelShape shape, NormSite site, int layer, Ops ops, Workspace memory) {
+        Tensor weight = loadVector(source, site.weight(layer), shape.hidden(), ops, memory);
+        return new Norm(site, weight, (float) shape.normEps());
+    }
+
+    static Tensor loadVector(WeightSource source, String name, int length, Ops ops, Workspace memory) {
+        Tensor vector = memory.take(1, length);
+        ops.fromHost(source.vector(name, length), vector);
+        return vector;
+    }
+
+    /// @return its shape
+    public ModelShape shape() {
+        return shape;
+    }
+
+    /// @return the backend
+    public Ops ops() {
+        return ops;
+    }
+
+    /// @return the only producer of vocabulary-wide data
+    public LmHead lmHead() {
+        return lmHead;
+    }
+
+    /// Runs the model up to the final norm.
+    ///
+    /// @param batch the tokens
+    /// @param pass the role
+    /// @param keep what stays in the workspace for a backward
+    /// @param ws holds the result and what is kept; take a mark before, release it after use
+    /// @return hidden states
+    /// @throws IllegalArgumentException if an id is not in the vocabulary or a position beyond the context
+    public Hidden forward(Batch batch, Pass pass, Keep keep, Workspace ws) {
+        checkTokens(batch);
+        batch.cache().ifPresent(slots -> slots.cache().reserve(batch));
+        List<Tensor> states = new ArrayList<>();
+        List<LayerTape> tapes = new ArrayList<>();
+        int tokens = batch.tokens();
+        Tensor normed = ws.take(tokens, shape.hidden());
+        Tensor rstd = ws.take(tokens, 1);
+        Tensor x = ws.take(tokens, shape.hidden());
+        embed(x, batch, pass);
+        Tensor spare = keep == Keep.NOTHING ? ws.take(tokens, shape.hidden()) : Tensor.NONE;
+        for (int layer = 0; layer < shape.layers().size(); layer++) {
+            Tensor y = keep == Keep.NOTHING ? spare : ws.take(tokens, shape.hidden());
+            long mark = ws.mark();
+            LayerTape tape = layers.apply(layer).forward(y, x, step(layer, batch, pass, ws));
+            if (keep == Keep.ACTIVATIONS) {
+                tapes.add(tape);
+            } else {
+                ws.release(mark);
+            }
+            if (keep == Keep.NOTHING) {
+                spare = x;
+            } else {
+                states.add(x);
+            }
+            x = y;
+        }
+        states.add(x);
+        finalNorm.forward(normed, rstd, x, step(0, batch, pass, ws));
+        batch.cache().ifPresent(slots -> slots.cache().advance(batch));
+        return new Hidden(batch, normed, rstd, states, tapes);
+    }
+
+    private void embed(Tensor x, Batch batch, Pass pass) {
+        ops.embed(x, embedding, batch.ids());
+        if (pass.gates().hidden().isPresent()) {
+            ops.gateColumns(x, x, pass.gates().hidden(), 1, false);
+        }
+    }
+
+    /// Carries a gradient back through the model; adapter, gate and weight gradients go where the pass says.
+    ///
+    /// @param hidden from a forward that kept at least the layer inputs, over a batch without a cache
+    /// @param dNormed `[tokens, hidden]`, gradient of [Hidden#normed]
+    /// @param states gradients of losses that look at the residual stream
+    /// @param pass as in the forward
+    /// @param ws for temporaries
+    public void backward(Hidden hidden, Tensor dNormed, StateGradients states, Pass pass, Workspace ws) {
+        backward(hidden, dNormed, states, pass, LmHead.Backward.NONE, ws);
+    }
+
+    /// Like the other, for passes whose sink wants the gradients of embedding and lm_head.
+    ///
+    /// @param hidden as above
+    /// @param dNormed as above
+    /// @param states as above
+    /// @param pass as above
+    /// @param head the loss that `dNormed` comes from
+    /// @param ws for temporaries
+    public void backward(
+            Hidden hidden, Tensor dNormed, StateGradients states, Pass pass, LmHead.Backward head, Workspace ws) {
+        Batch batch = hidden.batch();
+        int layerCount = shape.layers().size();
+        if (hidden.states().size() != layerCount + 1 || batch.cache().isPresent()) {
+            throw new IllegalStateException("a backward needs a forward that kept its layer inputs, without a cache");
+        }
+        long start = ws.mark();
+        Tensor d = ws.takeZeros(batch.tokens(), shape.hidden());
+        finalNorm.backward(d, dNormed, hidden.states().get(layerCount), hidden.rstd(), step(0, batch, pass, ws));
+        Tensor unused = hidden.tapes().isEmpty() ? ws.take(batch.tokens(), shape.hidden()) : Tensor.NONE;
+        for (int layer = layerCount - 1; layer >= 0; layer--) {
+            states.add(layer + 1, d);
+            long mark = ws.mark();
+            DecoderLayer decoder = layers.apply(layer);
+            Step step = step(layer, batch, pass, ws);
+            LayerTape tape = hidden.tapes().isEmpty()
+                    ? decoder.forward(unused, hidden.states().get(layer), step)
+                    : hidden.tapes().get(layer);
+            decoder.backward(d, tape, step);
+            ws.release(mark);
+        }
+        embedBackward(d, batch, pass, ws);
+        if (pass.weightGradients().wantsVocabulary()) {
+            pass.weightGradients().vocabulary(new VocabularyGradient(this, batch, d, head));
+        }
+        ws.release(start);
+    }
+
+    /// d: gradient of the gated embedding on entry, of the embedding on return.
+    private void embedBackward(Tensor d, Batch batch, Pass pass, Workspace ws) {
+        Tensor gate = pass.gates().hidden();
+        if (!gate.isPresent()) {
+            return;
+        }
+        long mark = ws.mark();
+        Tensor embedded = ws.take(d.rows(), d.cols());
+        ops.embed(embedded, embedding, batch.ids());
+        ops.gateColumnsBackward(d, pass.gateGradients().hidden(), d, embedded, gate, 1);
+        ws.release(mark);
+    }
+
+    private Step step(int layer, Batch batch, Pass pass, Workspace ws) {
+        return new Step(layer, batch, pass, rope, ops, ws);
+    }
+
+    private void checkTokens(Batch batch) {
+        for (int id : batch.ids()) {
+            if (id < 0 || id >= shape.vocab()) {
+                throw new IllegalArgumentException(
+                        "token id %d is not in the vocabulary of %d".formatted(id, shape.vocab()));
+            }
+        }
+        int longest = 0;
+        for (int position : batch.positions()) {
+            longest = Math.max(longest, position + 1);
+        }
+        if (longest > shape.maxPositions()) {
+            throw new IllegalArgumentException(
+                    "%d tokens exceed the model's context of %d".formatted(longest, shape.maxPositions()));
+        }
+        ensureRope(longest);
+    }
+
+    /// The table grows by doubling: most runs need a fraction of the longest context.
+    private void ensureRope(int positions) {
+        if (positions > ropePositions) {
+            ropePositions = Math.min(shape.maxPositions(), Math.max(positions, 2 * ropePositions));
+            int headDim = shape.layers().isEmpty() ? 2 : shape.layers().getFirst().headDim();
+            rope = RopeTable.create(ops, memory, shape.ropeTheta(), headDim, ropePositions);
+        }
+    }
+
+    @Override
+    public void close() {
+        memory.close();
+    }
+}

@@ -1,0 +1,77 @@
+package espalier.engine.model;
+
+import espalier.engine.adapt.LoraAdapter;
+import espalier.kernels.Ops;
+import espalier.kernels.Tensor;
+import espalier.kernels.Weight;
+import java.util.Optional;
+
+/// One linear map of a layer with its optional bias; applies the adapter that the pass has for it.
+///
+/// @param site which one
+/// @param weight `[out, in]`
+/// @param bias `[1, out]` or [Tensor#NONE]
+record Projection(Site site, Weight weight, Tensor bias) {
+    int outputs() {
+        return weight.rows();
+    }
+
+    int inputs() {
+        return weight.cols();
+    }
+
+    /// y = x W^T + bias + adapter, or y += with `accumulate`.
+    void forward(Tensor y, Tensor x, boolean accumulate, Step step) {
+        Ops ops = step.ops();
+        ops.linear(y, x, weight, accumulate);
+        if (bias.isPresent()) {
+            ops.addBias(y, bias);
+        }
+        Optional<LoraAdapter> adapter = step.pass().adapters().get(step.layer(), site);
+        if (adapter.isPresent()) {
+            long mark = step.ws().mark();
+            Tensor low = lowRank(adapter.get(), x, step);
+            ops.matmulNT(y, low, adapter.get().b(), adapter.get().scale(), true);
+            step.ws().release(mark);
+        }
+    }
+
+    /// dX = (or +=) dY W + adapter; weight, bias and adapter gradients go to their sinks.
+    void backward(Tensor dX, boolean accumulate, Tensor dY, Tensor x, Step step) {
+        Ops ops = step.ops();
+        WeightGradients sink = step.pass().weightGradients();
+        sink.projection(step.layer(), site, dY, x);
+        if (bias.isPresent()) {
+            Tensor dBias = sink.bias(step.layer(), site);
+            if (dBias.isPresent()) {
+                ops.biasBackward(dBias, dY);
+            }
+        }
+        ops.linearBackward(dX, dY, weight, accumulate);
+        Optional<LoraAdapter> adapter = step.pass().adapters().get(step.layer(), site);
+        if (adapter.isPresent()) {
+            adapterBackward(dX, dY, x, adapter.get(), step);
+        }
+    }
+
+    private static void adapterBackward(Tensor dX, Tensor dY, Tensor x, LoraAdapter adapter, Step step) {
+        Ops ops = step.ops();
+        long mark = step.ws().mark();
+        Tensor dLow = step.ws().take(dY.rows(), adapter.rank()); // [tokens, rank]
+        ops.matmulNN(dLow, dY, adapter.b(), adapter.scale(), false);
+        if (adapter.isTrained()) {
+            Tensor low = lowRank(adapter, x, step);
+            ops.matmulTN(adapter.dB(), dY, low, adapter.scale(), true);
+            ops.matmulTN(adapter.dA(), dLow, x, 1, true);
+        }
+        ops.matmulNN(dX, dLow, adapter.a(), 1, true);
+        step.ws().release(mark);
+    }
+
+    /// A x, `[tokens, rank]`.
+    private static Tensor lowRank(LoraAdapter adapter, Tensor x, Step step) {
+        Tensor low = step.ws().take(x.rows(), adapter.rank());
+        step.ops().matmulNT(low, x, adapter.a(), 1, false);
+        return low;
+    }
+}

@@ -1,0 +1,49 @@
+package espalier.engine.model;
+
+import espalier.kernels.Ops;
+import espalier.kernels.RopeTable;
+import espalier.kernels.Tensor;
+import espalier.kernels.Workspace;
+
+/// What one layer is run with: everything that is not its weights.
+///
+/// @param layer index of the layer
+/// @param batch the tokens
+/// @param pass gates, adapters, sinks
+/// @param rope rotations of the positions in use
+/// @param ops the backend
+/// @param ws memory for activations and temporaries
+record Step(int layer, Batch batch, Pass pass, RopeTable rope, Ops ops, Workspace ws) {
+    Tensor headGate() {
+        return pass.gates().heads().get(layer);
+    }
+
+    Tensor ffnGate() {
+        return pass.gates().ffn().get(layer);
+    }
+
+    Tensor hiddenGate() {
+        return pass.gates().hidden();
+    }
+
+    Tensor headGateGradient() {
+        return pass.gateGradients().heads().get(layer);
+    }
+
+    Tensor ffnGateGradient() {
+        return pass.gateGradients().ffn().get(layer);
+    }
+
+    Tensor hiddenGateGradient() {
+        return pass.gateGradients().hidden();
+    }
+
+    int normDivisor(int hidden) {
+        int divisor = pass.gates().normDivisor();
+        return divisor == 0 ? hidden : divisor;
+    }
+
+    int tokens() {
+        return batch.tokens();
+    }
+}
