@@ -29,7 +29,12 @@ final class NativeWorkspace implements Workspace {
     public Tensor take(int rows, int cols) {
         Check.notNegative("rows", rows);
         Check.notNegative("cols", cols);
-        long bytes = Math.ceilDiv((long) rows * cols * Float.BYTES, ALIGNMENT) * ALIGNMENT;
+        long elements = (long) rows * cols;
+        if (elements > Long.MAX_VALUE / Float.BYTES - ALIGNMENT) {
+            throw new OutOfMemoryError("a workspace that holds %d bytes was asked for a tensor [%d, %d]"
+                    .formatted(held, rows, cols));
+        }
+        long bytes = Math.ceilDiv(elements * Float.BYTES, ALIGNMENT) * ALIGNMENT;
         Block block = blockFor(bytes);
         long address = block.address + (height - block.start);
         height += bytes;

@@ -1,176 +1,216 @@
 package espalier.kernels.scalar;
 
-import espalier.kernels.*;
+import espalier.kernels.HeadMap;
+import espalier.kernels.KeyValues;
+import espalier.kernels.RopeTable;
+import espalier.kernels.Salience;
+import espalier.kernels.SquaredError;
+import espalier.kernels.Tensor;
+import espalier.kernels.Weight;
 import espalier.kernels.cpu.CpuOps;
+import espalier.kernels.cpu.CpuWeight;
+import espalier.kernels.cpu.Shapes;
 
-/// Stub.
+/// The reference backend: one thread, no SIMD, sums in float64.
 public final class ScalarOps extends CpuOps {
-    /// Stub.
+    /// Opens the backend; it holds nothing.
     public ScalarOps() {}
 
     @Override
     public String name() {
-        throw new AssertionError("stub");
+        return "scalar";
     }
 
     @Override
     public int laneBits() {
-        throw new AssertionError("stub");
+        return Float.SIZE;
     }
 
     @Override
     public int threads() {
-        throw new AssertionError("stub");
+        return 1;
     }
 
     @Override
     public void dequantize(Tensor y, Weight w, int fromRow) {
-        throw new AssertionError("stub");
+        Shapes.dequantize(y, w, fromRow);
+        ScalarEmbedding.dequantize(y, CpuWeight.from(w), fromRow);
     }
 
     @Override
     public void fill(Tensor y, float value) {
-        throw new AssertionError("stub");
+        ScalarElementwise.fill(y, value);
     }
 
     @Override
     public void addScaled(Tensor y, Tensor x, float alpha) {
-        throw new AssertionError("stub");
+        Shapes.same("x", x, y);
+        ScalarElementwise.addScaled(y, x, alpha);
     }
 
     @Override
     public double sumOfSquares(Tensor x) {
-        throw new AssertionError("stub");
+        return ScalarElementwise.sumOfSquares(x);
     }
 
     @Override
     public void addBias(Tensor y, Tensor bias) {
-        throw new AssertionError("stub");
+        Shapes.addBias(y, bias);
+        ScalarElementwise.addBias(y, bias);
     }
 
     @Override
     public void biasBackward(Tensor dBias, Tensor dY) {
-        throw new AssertionError("stub");
+        Shapes.biasBackward(dBias, dY);
+        ScalarElementwise.biasBackward(dBias, dY);
     }
 
     @Override
     public void linear(Tensor y, Tensor x, Weight w, boolean accumulate) {
-        throw new AssertionError("stub");
+        Shapes.linear(y, x, w);
+        ScalarMatmul.linear(y, x, CpuWeight.from(w), accumulate);
     }
 
     @Override
     public void linearBackward(Tensor dX, Tensor dY, Weight w, boolean accumulate) {
-        throw new AssertionError("stub");
+        Shapes.linearBackward(dX, dY, w);
+        ScalarMatmul.linearBackward(dX, dY, CpuWeight.from(w), accumulate);
     }
 
     @Override
     public void weightGradient(Tensor dW, Tensor dY, int fromOutput, Tensor x, boolean accumulate) {
-        throw new AssertionError("stub");
+        Shapes.weightGradient(dW, dY, fromOutput, x);
+        ScalarMatmul.weightGradient(dW, dY, fromOutput, x, accumulate);
     }
 
     @Override
     public void matmulNT(Tensor c, Tensor a, Tensor b, float alpha, boolean accumulate) {
-        throw new AssertionError("stub");
+        Shapes.matmulNT(c, a, b);
+        ScalarMatmul.matmulNT(c, a, b, alpha, accumulate);
     }
 
     @Override
     public void matmulNN(Tensor c, Tensor a, Tensor b, float alpha, boolean accumulate) {
-        throw new AssertionError("stub");
+        Shapes.matmulNN(c, a, b);
+        ScalarMatmul.matmulNN(c, a, b, alpha, accumulate);
     }
 
     @Override
     public void matmulTN(Tensor c, Tensor a, Tensor b, float alpha, boolean accumulate) {
-        throw new AssertionError("stub");
+        Shapes.matmulTN(c, a, b);
+        ScalarMatmul.matmulTN(c, a, b, alpha, accumulate);
     }
 
     @Override
     public void embed(Tensor y, Weight table, int[] ids) {
-        throw new AssertionError("stub");
+        Shapes.embed(y, table, ids);
+        ScalarEmbedding.embed(y, CpuWeight.from(table), ids);
     }
 
     @Override
     public void embedBackward(Tensor dTable, int fromRow, Tensor dY, int[] ids) {
-        throw new AssertionError("stub");
+        Shapes.embedBackward(dTable, fromRow, dY, ids);
+        ScalarEmbedding.embedBackward(dTable, fromRow, dY, ids);
     }
 
     @Override
     public void rmsNorm(Tensor y, Tensor rstd, Tensor x, Tensor weight, float eps, int divisor) {
-        throw new AssertionError("stub");
+        Shapes.rmsNorm(y, rstd, x, weight, divisor);
+        ScalarNorm.forward(y, rstd, x, weight, eps, divisor);
     }
 
     @Override
-    public void rmsNormBackward( Tensor dX, Tensor dWeight, Tensor dY, Tensor x, Tensor weight, Tensor rstd, int divisor) {
-        throw new AssertionError("stub");
+    public void rmsNormBackward(
+            Tensor dX, Tensor dWeight, Tensor dY, Tensor x, Tensor weight, Tensor rstd, int divisor) {
+        Shapes.rmsNormBackward(dX, dWeight, dY, x, weight, rstd, divisor);
+        ScalarNorm.backward(dX, dWeight, dY, x, weight, rstd, divisor);
     }
 
     @Override
     public void rope(Tensor x, RopeTable table, int[] positions, boolean inverse) {
-        throw new AssertionError("stub");
+        Shapes.rope(x, table, positions);
+        ScalarAttention.rope(x, table, positions, inverse);
     }
 
     @Override
     public void attention(Tensor out, Tensor lse, Tensor q, KeyValues kv, HeadMap heads) {
-        throw new AssertionError("stub");
+        Shapes.attention(out, lse, q, kv, heads);
+        ScalarAttention.forward(out, lse, q, kv, heads);
     }
 
     @Override
-    public void attentionBackward( Tensor dQ, Tensor dK, Tensor dV, Tensor dOut, Tensor out, Tensor lse, Tensor q, Tensor k, Tensor v, int[] sequenceStart, HeadMap heads) {
-        throw new AssertionError("stub");
+    public void attentionBackward(
+            Tensor dQ, Tensor dK, Tensor dV, Tensor dOut, Tensor out, Tensor lse,
+            Tensor q, Tensor k, Tensor v, int[] sequenceStart, HeadMap heads) {
+        Shapes.attentionBackward(dQ, dK, dV, dOut, out, lse, q, k, v, sequenceStart, heads);
+        ScalarAttention.backward(dQ, dK, dV, dOut, out, lse, q, k, v, sequenceStart, heads);
     }
 
     @Override
     public void swiglu(Tensor y, Tensor gate, Tensor up, Tensor z) {
-        throw new AssertionError("stub");
+        Shapes.swiglu(y, gate, up, z);
+        ScalarGates.swiglu(y, gate, up, z);
     }
 
     @Override
     public void swigluBackward(Tensor dGate, Tensor dUp, Tensor dZ, Tensor dY, Tensor gate, Tensor up, Tensor z) {
-        throw new AssertionError("stub");
+        Shapes.swigluBackward(dGate, dUp, dZ, dY, gate, up, z);
+        ScalarGates.swigluBackward(dGate, dUp, dZ, dY, gate, up, z);
     }
 
     @Override
     public void gateColumns(Tensor y, Tensor x, Tensor z, int width, boolean accumulate) {
-        throw new AssertionError("stub");
+        Shapes.gateColumns(y, x, z, width);
+        ScalarGates.gateColumns(y, x, z, width, accumulate);
     }
 
     @Override
     public void gateColumnsBackward(Tensor dX, Tensor dZ, Tensor dY, Tensor x, Tensor z, int width) {
-        throw new AssertionError("stub");
+        Shapes.gateColumnsBackward(dX, dZ, dY, x, z, width);
+        ScalarGates.gateColumnsBackward(dX, dZ, dY, x, z, width);
     }
 
     @Override
     public void crossEntropy(double[] loss, Tensor logits, int[] targets, float gradientScale) {
-        throw new AssertionError("stub");
+        Shapes.crossEntropy(loss, logits, targets);
+        ScalarLosses.crossEntropy(loss, logits, targets, gradientScale);
     }
 
     @Override
     public void klDivergence(double[] loss, Tensor student, Tensor teacher, float tau, float gradientScale) {
-        throw new AssertionError("stub");
+        Shapes.klDivergence(loss, student, teacher, tau);
+        ScalarLosses.klDivergence(loss, student, teacher, tau, gradientScale);
     }
 
     @Override
     public SquaredError squaredError(Tensor student, Tensor teacher) {
-        throw new AssertionError("stub");
+        Shapes.same("teacher", teacher, student);
+        return ScalarLosses.squaredError(student, teacher);
     }
 
     @Override
     public void squaredErrorBackward(Tensor dStudent, Tensor student, Tensor teacher, float scale) {
-        throw new AssertionError("stub");
+        Shapes.squaredErrorBackward(dStudent, student, teacher);
+        ScalarLosses.squaredErrorBackward(dStudent, student, teacher, scale);
     }
 
     @Override
-    public void reduceSalience( double[] rowScore, double[] colScore, Salience salience, Weight w, int fromRow, int rows, Tensor g, Tensor meanSquare) {
-        throw new AssertionError("stub");
+    public void reduceSalience(
+            double[] rowScore, double[] colScore, Salience salience,
+            Weight w, int fromRow, int rows, Tensor g, Tensor meanSquare) {
+        Shapes.reduceSalience(rowScore, colScore, salience, w, fromRow, rows, g, meanSquare);
+        ScalarImportance.reduce(rowScore, colScore, salience, CpuWeight.from(w), fromRow, rows, g, meanSquare);
     }
 
     @Override
     public void addSquare(Tensor y, Tensor x, float scale) {
-        throw new AssertionError("stub");
+        Shapes.same("x", x, y);
+        ScalarImportance.addSquare(y, x, scale);
     }
 
     @Override
     public void close() {
-        throw new AssertionError("stub");
+        // There are no threads to stop.
     }
 
     @Override
