@@ -283,6 +283,16 @@ public final class Shapes {
         inRange("targets", targets, -1, logits.cols() - 1);
     }
 
+    /// @param logits `[rows, cols]`
+    /// @param logSum `[rows]`
+    /// @param targets `[rows]`
+    /// @param fromToken first column's id
+    public static void crossEntropyTile(Tensor logits, double[] logSum, int[] targets, int fromToken) {
+        length("logSum", logSum.length, logits.rows());
+        length("targets", targets.length, logits.rows());
+        Check.notNegative("fromToken", fromToken);
+    }
+
     /// @param loss `[rows]`
     /// @param student `[rows, vocab]`
     /// @param teacher `[rows, vocab]`
@@ -334,7 +344,10 @@ public final class Shapes {
         }
     }
 
-    private static void length(String name, int actual, int expected) {
+    /// @param name the argument
+    /// @param actual its length
+    /// @param expected what it must be
+    public static void length(String name, int actual, int expected) {
         if (actual != expected) {
             throw new IllegalArgumentException("%s has %d entries, expected %d".formatted(name, actual, expected));
         }

@@ -24,6 +24,21 @@ final class ScalarLosses {
         }
     }
 
+    static void logSumExp(double[] logSum, Tensor logits) { // logSum =
+        for (int t = 0; t < logits.rows(); t++) {
+            logSum[t] = logSumExp(logits, t, 1);
+        }
+    }
+
+    static void crossEntropyTile(Tensor logits, double[] logSum, int[] targets, int fromToken, float scale) { // =
+        for (int t = 0; t < logits.rows(); t++) {
+            for (int c = 0; c < logits.cols(); c++) {
+                double p = targets[t] >= 0 ? StrictMath.exp(get(logits, t, c) - logSum[t]) : 0;
+                set(logits, t, c, (float) (scale * (fromToken + c == targets[t] ? p - 1 : p)));
+            }
+        }
+    }
+
     static void klDivergence(double[] loss, Tensor student, Tensor teacher, float tau, float gradientScale) { // loss =
         for (int t = 0; t < student.rows(); t++) {
             double studentLse = logSumExp(student, t, tau);

@@ -177,6 +177,18 @@ public final class ScalarOps extends CpuOps {
     }
 
     @Override
+    public void logSumExp(double[] logSum, Tensor logits) {
+        Shapes.length("logSum", logSum.length, logits.rows());
+        ScalarLosses.logSumExp(logSum, logits);
+    }
+
+    @Override
+    public void crossEntropyTile(Tensor logits, double[] logSum, int[] targets, int fromToken, float scale) {
+        Shapes.crossEntropyTile(logits, logSum, targets, fromToken);
+        ScalarLosses.crossEntropyTile(logits, logSum, targets, fromToken, scale);
+    }
+
+    @Override
     public void klDivergence(double[] loss, Tensor student, Tensor teacher, float tau, float gradientScale) {
         Shapes.klDivergence(loss, student, teacher, tau);
         ScalarLosses.klDivergence(loss, student, teacher, tau, gradientScale);
@@ -211,15 +223,5 @@ public final class ScalarOps extends CpuOps {
     @Override
     public void close() {
         // There are no threads to stop.
-    }
-
-    @Override
-    public void logSumExp(double[] logSum, Tensor logits) {
-        throw new AssertionError("stub");
-    }
-
-    @Override
-    public void crossEntropyTile(Tensor logits, double[] logSum, int[] targets, int fromToken, float scale) {
-        throw new AssertionError("stub");
     }
 }
