@@ -1,3 +1,0 @@
-package espalier.engine.weights;
-
-final class Placeholder {}
