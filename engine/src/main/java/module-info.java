@@ -4,5 +4,6 @@ module espalier.engine {
     requires com.fasterxml.jackson.databind;
 
     exports espalier.engine.model;
+    exports espalier.engine.prune;
     exports espalier.engine.weights;
 }
