@@ -5,5 +5,6 @@ module espalier.engine {
 
     exports espalier.engine.adapt;
     exports espalier.engine.model;
+    exports espalier.engine.prune;
     exports espalier.engine.weights;
 }
