@@ -19,6 +19,7 @@ import java.security.MessageDigest;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
@@ -55,12 +56,17 @@ class GoldenTokenizerTest {
         return Stream.of("aidreams-231k", "stories260k", "tinystories-656k");
     }
 
-    private static Tokenizer load(String folder) throws IOException {
+    private static final Map<String, Tokenizer> LOADED = new HashMap<>();
+
+    private static synchronized Tokenizer load(String folder) throws IOException {
         Path path = SharedData.tokenizers().resolve(folder);
         if (!Files.exists(path.resolve("tokenizer.json"))) {
             abort("not run: " + folder + " has no tokenizer.json, and its format is not supported yet");
         }
-        return Tokenizer.load(path);
+        if (!LOADED.containsKey(folder)) {
+            LOADED.put(folder, Tokenizer.load(path));
+        }
+        return LOADED.get(folder);
     }
 
     private static List<Case> cases(Path file) throws IOException {

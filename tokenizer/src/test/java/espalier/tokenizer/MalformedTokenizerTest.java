@@ -72,7 +72,8 @@ class MalformedTokenizerTest {
                 change("/model/vocab/a", "1.5", "model.vocab[\"a\"]: expected an integer from 0 to 67108864, is 1.5"),
                 change("/model/vocab/a", "99999999999",
                         "model.vocab[\"a\"]: expected an integer from 0 to 67108864, is 99999999999"),
-                change("/model/vocab/a", "\"3\"", "model.vocab[\"a\"]: expected an integer from 0 to 67108864, is \"3\""),
+                change("/model/vocab/a", "\"3\"",
+                        "model.vocab[\"a\"]: expected an integer from 0 to 67108864, is \"3\""),
                 change("/model/vocab/a", "5000",
                         "model.vocab: \"a\" has id 5000, but ids must be dense and there are 288 tokens"),
                 change("/model/vocab/a", "0", "model.vocab: id 0 is given to \"<unk>\" and to \"a\""),
@@ -92,7 +93,8 @@ class MalformedTokenizerTest {
                 change("/added_tokens/3/id", "288",
                         "added_tokens: \"<mask>\" has id 288, but ids must be dense and there are 288 tokens"),
                 change("/added_tokens/3/id", "5", "added_tokens: id 5 is given to \"<0x02>\" and to \"<mask>\""),
-                change("/added_tokens/3/id", "-", "added_tokens[3].id: expected an integer from 0 to 67108864, is missing"),
+                change("/added_tokens/3/id", "-",
+                        "added_tokens[3].id: expected an integer from 0 to 67108864, is missing"),
                 change("/added_tokens/3/content", "\"\"", "added_tokens[3].content: is empty"),
                 change("/added_tokens/3/content", "\"<s>\"", "added_tokens[3].content: \"<s>\" is listed twice"),
                 change("/added_tokens/3/lstrip", "-", "added_tokens[3].lstrip: expected true or false, is missing"),
@@ -108,6 +110,21 @@ class MalformedTokenizerTest {
                                 + " those known, and those of a file are never run"),
                 change("/normalizer/normalizers/1/pattern", "{\"String\":\"\"}",
                         "normalizer.normalizers[1].pattern.String: is empty"),
+                change("/normalizer/normalizers/1/content", "\"12345\"",
+                        "normalizer.normalizers[1].content: \"12345\" is longer than the pattern \" \", which is not"
+                                + " supported"),
+                change("/decoder/decoders/0/content", "\"12345\"",
+                        "decoder.decoders[0].content: \"12345\" is longer than the pattern \"\u2581\", which is not"
+                                + " supported"),
+                change("/added_tokens/3/content", "\"" + "a".repeat(257) + "\"",
+                        "added_tokens[3].content: has 257 characters, more than 256"),
+                change("/normalizer", "{\"type\":\"Sequence\",\"normalizers\":["
+                        + "{\"type\":\"NFC\"},".repeat(32) + "{\"type\":\"NFC\"}]}",
+                        "normalizer: has more than 32 steps"),
+                change("/pre_tokenizer", "{\"type\":\"Sequence\",\"pretokenizers\":["
+                        + "{\"type\":\"Digits\",\"individual_digits\":true},".repeat(32)
+                        + "{\"type\":\"Digits\",\"individual_digits\":true}]}",
+                        "pre_tokenizer: has more than 32 steps"),
                 change("/normalizer", "{\"type\":\"Replace\",\"pattern\":{\"String\":\"[N]\"},\"content\":\"\"}",
                         "added_tokens: \"[N]\" is empty after normalisation"),
                 change("/pre_tokenizer", "{\"type\":\"Metaspace\"}",
@@ -222,7 +239,8 @@ class MalformedTokenizerTest {
         byte[] json = base("fallback").toString().getBytes(StandardCharsets.UTF_8);
         json[100] = (byte) 0xFF;
         assertEquals("not valid UTF-8 at byte 100", refusal(json));
-        assertEquals("not valid UTF-8 at byte 1", refusal(new byte[] {'"', (byte) 0xED, (byte) 0xA0, (byte) 0x80, '"'}));
+        assertEquals("not valid UTF-8 at byte 1",
+                refusal(new byte[] {'"', (byte) 0xED, (byte) 0xA0, (byte) 0x80, '"'}));
         assertEquals("not valid UTF-8 at byte 1", refusal(new byte[] {'"', (byte) 0xC0, (byte) 0x80, '"'}));
         assertEquals("not valid UTF-8 at byte 2", refusal(new byte[] {'{', '"', (byte) 0xE4, (byte) 0xB8}));
         assertEquals("not valid UTF-8 at byte 0", refusal("{}".getBytes(StandardCharsets.UTF_16)));
@@ -306,7 +324,8 @@ class MalformedTokenizerTest {
         ObjectNode root = base("phrase");
         Files.writeString(folder.resolve("tokenizer.json"), root.toString());
         Files.writeString(folder.resolve("tokenizer_config.json"), "{\"add_bos_token\":true,\"add_eos_token\":true,"
-                + "\"bos_token\":\"<s>\",\"eos_token\":{\"content\":\"</s>\"},\"model_max_length\":1" + "0".repeat(30) + "}");
+                + "\"bos_token\":\"<s>\",\"eos_token\":{\"content\":\"</s>\"},"
+                + "\"model_max_length\":1" + "0".repeat(30) + "}");
         Tokenizer tokenizer = Tokenizer.load(folder);
         assertTrue(tokenizer.addsBeginToken());
         int[] ids = tokenizer.encode("a", EncodeOptions.WITH_SPECIALS);
@@ -330,13 +349,15 @@ class MalformedTokenizerTest {
     @Test
     void damagedFilesGiveOneKindOfError() throws IOException {
         Random random = new Random(15);
-        String[] pieces = {"{", "}", "[", "]", "\"", ",", ":", "null", "true", "-1", "0", "1e9", "\"a\"", "\\", "\\u0000", ""};
+        String[] pieces =
+                {"{", "}", "[", "]", "\"", ",", ":", "null", "true", "-1", "0", "1e9", "\"a\"", "\\", "\\u0000", ""};
         int refused = 0;
         for (int n = 0; n < 1500; n++) {
             StringBuilder json = new StringBuilder(base(n % 2 == 0 ? "phrase" : "fallback").toString());
             for (int i = random.nextInt(3); i >= 0; i--) {
                 int at = random.nextInt(json.length());
-                json.replace(at, Math.min(json.length(), at + random.nextInt(8)), pieces[random.nextInt(pieces.length)]);
+                int to = Math.min(json.length(), at + random.nextInt(8));
+                json.replace(at, to, pieces[random.nextInt(pieces.length)]);
             }
             Files.writeString(folder.resolve("tokenizer.json"), json);
             try {

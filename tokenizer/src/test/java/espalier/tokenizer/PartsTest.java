@@ -153,7 +153,8 @@ class PartsTest {
     @CsvSource({
         "41 C3 A9 E4 B8 AD F0 9F 98 80, A\u00e9\u4e2d\uD83D\uDE00",
         "C3, \uFFFD", "C3 41, \uFFFDA", "80, \uFFFD", "C0 80, \uFFFD\uFFFD", "E0 80 80, \uFFFD\uFFFD\uFFFD",
-        "E4 B8 41, \uFFFDA", "ED A0 80, \uFFFD\uFFFD\uFFFD", "F0 9F 98, \uFFFD", "F0 8F BF BF, \uFFFD\uFFFD\uFFFD\uFFFD",
+        "E4 B8 41, \uFFFDA", "ED A0 80, \uFFFD\uFFFD\uFFFD", "F0 9F 98, \uFFFD",
+        "F0 8F BF BF, \uFFFD\uFFFD\uFFFD\uFFFD",
         "F4 90 80 80, \uFFFD\uFFFD\uFFFD\uFFFD", "FF FE, \uFFFD\uFFFD", "F0 9F C3 A9, \uFFFD\u00e9"})
     void malformedUtf8(String hex, String expected) {
         Utf8Stream stream = new Utf8Stream();
@@ -177,7 +178,8 @@ class PartsTest {
     void bytePiecesAreSpeltExactlySo() {
         assertEquals(0x0A, Vocabulary.byteOf("<0x0A>"));
         assertEquals(0xFF, Vocabulary.byteOf("<0xfF>"));
-        for (String other : List.of("<0x+A>", "<0xA>", "<0x0G>", "<0X0A>", " <0x0A>", "<0x0A> ", "<0x0A", "<0x\u0660\u0660>",
+        for (String other : List.of("<0x+A>", "<0xA>", "<0x0G>", "<0X0A>", " <0x0A>", "<0x0A> ", "<0x0A", "<0x0A\n",
+                "<0x\u0660\u0660>",
                 "<0x\uFF10\uFF10>")) {
             assertEquals(-1, Vocabulary.byteOf(other), other);
         }
