@@ -1,0 +1,295 @@
+package espalier.kernels.vector;
+
+import espalier.kernels.Check;
+import espalier.kernels.DType;
+import java.lang.foreign.Arena;
+
+/// Products of strided row-major matrices: `C[m, n] = alpha * op(A) op(B)`, or `+=`.
+///
+/// Both operands are packed into panels, converted to F32 on the way, and [GemmTile] runs over the panels. For each
+/// block of `K`, A is packed whole; then each block of columns of B is packed to stay in the second-level cache while
+/// the panels of A, each small enough for the first level, pass over it.
+///
+/// A task is a block of columns and perhaps of rows; `K` is never split over threads. An element's sum runs over `K` in
+/// order, cut only where [#blocksOfK] says, which depends on `k` alone. So results depend neither on threads nor on tiles.
+final class Gemm implements AutoCloseable {
+    /// Which operand is stored transposed.
+    enum Form {
+        /// `C = A B^T`: A is `[m, k]`, B is `[n, k]`.
+        NT,
+        /// `C = A B`: A is `[m, k]`, B is `[k, n]`.
+        NN,
+        /// `C = A^T B`: A is `[k, m]`, B is `[k, n]`.
+        TN
+    }
+
+    /// Longest block of `K`: with it a panel of A fits the first-level cache.
+    static final int LONGEST_K = 768;
+    /// Floats of a block of B: half of a second-level cache of 1 MiB.
+    private static final int BLOCK_OF_B = 1 << 17;
+    /// Rows packed at a time: more of them would leave the last-level cache.
+    private static final int MOST_ROWS = 4096;
+    /// Tasks that packing A is cut into have this many panels.
+    private static final int PANELS_OF_A = 4;
+
+    private static final int ROWS = GemmTile.ROWS;
+    private static final int COLUMNS = GemmTile.COLUMNS;
+    private static final long TILE_STRIDE = (long) COLUMNS * Float.BYTES;
+
+    private final Parallel parallel;
+    private final PackBuffer packedA = new PackBuffer();
+    private final PackBuffer[] localA;
+    private final PackBuffer[] packedB;
+    private final Arena arena = Arena.ofShared();
+    /// A row of zeros: what a product is added to that is not to be added to anything.
+    private final long zeros = arena.allocate(TILE_STRIDE, 64).address();
+    /// For each worker, room for the packing scratch and a tile of C.
+    private final long[] scratch;
+
+    /// @param parallel runs the tasks; stays open as long as this is used
+    Gemm(Parallel parallel) {
+        this.parallel = parallel;
+        localA = PackBuffer.perWorker(parallel.threads());
+        packedB = PackBuffer.perWorker(parallel.threads());
+        scratch = new long[parallel.threads()];
+        for (int i = 0; i < scratch.length; i++) {
+            scratch[i] = arena.allocate(PackColumns.SCRATCH_BYTES + ROWS * TILE_STRIDE, 64).address();
+        }
+    }
+
+    /// The product on all threads.
+    ///
+    /// @param form which operand is transposed
+    /// @param m rows of C
+    /// @param n columns of C
+    /// @param k length of the sums; 0 makes them 0
+    /// @param c `[m, n]`, address
+    /// @param cStride elements between rows of C, at least `n`
+    /// @param a address of F32
+    /// @param aStride elements between its rows as stored
+    /// @param b address
+    /// @param bType element type of B
+    /// @param bStride elements between its rows as stored
+    /// @param alpha factor
+    /// @param accumulate whether to add to C
+    void run(
+            Form form, int m, int n, int k, long c, int cStride, long a, int aStride,
+            long b, DType bType, int bStride, float alpha, boolean accumulate) {
+        Product p = new Product(form, m, n, k, c, cStride, a, aStride, b, bType, bStride, alpha, accumulate);
+        if (m == 0 || n == 0) {
+            return;
+        }
+        if (k == 0) {
+            p.clear();
+            return;
+        }
+        int blocks = p.blocks();
+        for (int i = 0; i < blocks; i++) {
+            runBlock(p, p.block(i));
+        }
+    }
+
+    /// The product on the calling thread alone, inside a task of a parallel region. The same bits as [#run].
+    ///
+    /// @param worker number of the thread in the region; see [#run] for the rest
+    void local(
+            int worker, Form form, int m, int n, int k, long c, int cStride, long a, int aStride,
+            long b, DType bType, int bStride, float alpha, boolean accumulate) {
+        Product p = new Product(form, m, n, k, c, cStride, a, aStride, b, bType, bStride, alpha, accumulate);
+        if (m == 0 || n == 0) {
+            return;
+        }
+        if (k == 0) {
+            p.clear();
+            return;
+        }
+        int columns = Math.ceilDiv(n, COLUMNS);
+        int blocks = p.blocks();
+        for (int i = 0; i < blocks; i++) {
+            Block block = p.block(i);
+            long panels = localA[worker].ensure(block.panels() * PackRows.panelBytes(block.kc));
+            packRows(p, block, 0, block.panels(), panels, worker);
+            int cuts = Math.ceilDiv(columns, panelsOfB(block.kc));
+            for (int cut = 0; cut < cuts; cut++) {
+                multiply(p, block, panels, 0, block.panels(),
+                        part(columns, cut, cuts), part(columns, cut + 1, cuts), worker);
+            }
+        }
+    }
+
+    private void runBlock(Product p, Block block) {
+        int panels = block.panels();
+        long aPanels = packedA.ensure(panels * PackRows.panelBytes(block.kc));
+        int packing = Math.ceilDiv(panels, PANELS_OF_A);
+        parallel.run(packing, (task, worker) -> packRows(
+                p, block, part(panels, task, packing), part(panels, task + 1, packing), aPanels, worker));
+
+        int columns = Math.ceilDiv(p.n, COLUMNS);
+        int threads = parallel.threads();
+        int cuts = Math.ceilDiv(columns, panelsOfB(block.kc));
+        if (threads > 1) {
+            cuts = Math.min(columns, Math.ceilDiv(cuts, 2 * threads) * 2 * threads);
+        }
+        int columnCuts = cuts;
+        int rowCuts = Math.min(panels, columnCuts >= threads ? 1 : Math.ceilDiv(2 * threads, columnCuts));
+        parallel.run(columnCuts * rowCuts, (task, worker) -> {
+            int column = task / rowCuts;
+            int row = task % rowCuts;
+            multiply(p, block, aPanels, part(panels, row, rowCuts), part(panels, row + 1, rowCuts),
+                    part(columns, column, columnCuts), part(columns, column + 1, columnCuts), worker);
+        });
+    }
+
+    private void packRows(Product p, Block block, int from, int to, long aPanels, int worker) {
+        long panelBytes = PackRows.panelBytes(block.kc);
+        for (int i = from; i < to; i++) {
+            int row = block.rowOf(i);
+            int rows = block.rowOf(i + 1) - row;
+            long panel = aPanels + i * panelBytes;
+            if (p.form == Form.TN) {
+                long offset = (long) block.k0 * p.aStride + row;
+                long readable = (long) (p.k - 1) * p.aStride + p.m - offset;
+                PackRows.columnMajor(p.a + 4 * offset, p.aStride, rows, block.kc, readable, panel);
+            } else {
+                long offset = (long) row * p.aStride + block.k0;
+                PackRows.rowMajor(p.a + 4 * offset, p.aStride, rows, block.kc, panel, scratch[worker]);
+            }
+        }
+    }
+
+    /// Packs the column panels `[firstColumn, lastColumn)` of B and multiplies panels of A with them.
+    private void multiply(
+            Product p, Block block, long aPanels, int firstRow, int lastRow, int firstColumn, int lastColumn,
+            int worker) {
+        long bBytes = PackColumns.panelBytes(block.kc);
+        long bPanels = packedB[worker].ensure((lastColumn - firstColumn) * bBytes);
+        for (int j = firstColumn; j < lastColumn; j++) {
+            packColumns(p, block, j * COLUMNS, bPanels + (j - firstColumn) * bBytes, worker);
+        }
+        long aBytes = PackRows.panelBytes(block.kc);
+        boolean add = p.accumulate || block.k0 > 0;
+        long rowBytes = (long) p.cStride * Float.BYTES;
+        for (int i = firstRow; i < lastRow; i++) {
+            int row = block.rowOf(i);
+            int rows = block.rowOf(i + 1) - row;
+            long panel = aPanels + i * aBytes;
+            for (int j = firstColumn; j < lastColumn; j++) {
+                long tile = p.c + row * rowBytes + j * TILE_STRIDE;
+                long bPanel = bPanels + (j - firstColumn) * bBytes;
+                int columns = Math.min(COLUMNS, p.n - j * COLUMNS);
+                if (columns == COLUMNS) {
+                    GemmTile.run(rows, block.kc, panel, bPanel, tile, rowBytes,
+                            add ? tile : zeros, add ? rowBytes : 0, p.alpha);
+                } else {
+                    narrowTile(rows, columns, block.kc, panel, bPanel, tile, rowBytes, add, p.alpha, worker);
+                }
+            }
+        }
+    }
+
+    /// A tile with fewer columns goes through scratch, with the same arithmetic.
+    private void narrowTile(
+            int rows, int columns, int kc, long panel, long bPanel, long tile, long rowBytes, boolean add,
+            float alpha, int worker) {
+        long whole = scratch[worker] + PackColumns.SCRATCH_BYTES;
+        if (add) {
+            PackTiles.copy(rows, columns, tile, rowBytes, whole, TILE_STRIDE);
+        }
+        GemmTile.run(rows, kc, panel, bPanel, whole, TILE_STRIDE,
+                add ? whole : zeros, add ? TILE_STRIDE : 0, alpha);
+        PackTiles.copy(rows, columns, whole, TILE_STRIDE, tile, rowBytes);
+    }
+
+    private void packColumns(Product p, Block block, int column, long panel, int worker) {
+        int columns = Math.min(COLUMNS, p.n - column);
+        int size = p.bType.bytes();
+        if (p.form == Form.NT) {
+            long offset = (long) column * p.bStride + block.k0;
+            PackColumns.transposed(
+                    p.b + size * offset, p.bType, p.bStride, columns, block.kc, panel, scratch[worker]);
+        } else {
+            long offset = (long) block.k0 * p.bStride + column;
+            long readable = (long) (p.k - 1) * p.bStride + p.n - offset;
+            PackColumns.rowMajor(p.b + size * offset, p.bType, p.bStride, columns, block.kc, readable, panel);
+        }
+    }
+
+    /// @param k length of the sums
+    /// @return number of blocks of nearly equal length that they are cut into
+    static int blocksOfK(int k) {
+        return Math.ceilDiv(k, LONGEST_K);
+    }
+
+    private static int panelsOfB(int kc) {
+        return Math.max(1, BLOCK_OF_B / (kc * COLUMNS));
+    }
+
+    /// @return where part `i` of `parts` nearly equal parts of `n` begins
+    private static int part(int n, int i, int parts) {
+        return (int) ((long) n * i / parts);
+    }
+
+    /// @return bytes of packing memory held
+    long heldBytes() {
+        long bytes = packedA.heldBytes();
+        for (int i = 0; i < packedB.length; i++) {
+            bytes += packedB[i].heldBytes() + localA[i].heldBytes();
+        }
+        return bytes;
+    }
+
+    @Override
+    public void close() {
+        packedA.close();
+        for (int i = 0; i < packedB.length; i++) {
+            packedB[i].close();
+            localA[i].close();
+        }
+        arena.close();
+    }
+
+    /// The arguments of [#run].
+    private record Product(
+            Form form, int m, int n, int k, long c, int cStride, long a, int aStride,
+            long b, DType bType, int bStride, float alpha, boolean accumulate) {
+        Product {
+            Check.notNegative("m", m);
+            Check.notNegative("n", n);
+            Check.notNegative("k", k);
+        }
+
+        int blocks() {
+            return Math.ceilDiv(m, MOST_ROWS) * blocksOfK(k);
+        }
+
+        /// Block `i` of the product, those of the same rows in the order of their terms.
+        Block block(int i) {
+            int rowBlocks = Math.ceilDiv(m, MOST_ROWS);
+            int termBlocks = blocksOfK(k);
+            int row = part(m, i / termBlocks, rowBlocks);
+            int k0 = part(k, i % termBlocks, termBlocks);
+            return new Block(row, part(m, i / termBlocks + 1, rowBlocks) - row,
+                    k0, part(k, i % termBlocks + 1, termBlocks) - k0);
+        }
+
+        void clear() {
+            if (!accumulate) {
+                for (int i = 0; i < m; i++) {
+                    PackTiles.clear(n, c + (long) i * cStride * Float.BYTES);
+                }
+            }
+        }
+    }
+
+    /// Rows `[row, row + rows)` and terms `[k0, k0 + kc)` of a product. Its rows are cut into panels of nearly equal
+    /// height: 32 rows are 11 + 11 + 10, not 12 + 12 + 8.
+    private record Block(int row, int rows, int k0, int kc) {
+        int panels() {
+            return Math.ceilDiv(rows, ROWS);
+        }
+
+        int rowOf(int panel) {
+            return row + part(rows, panel, panels());
+        }
+    }
+}
