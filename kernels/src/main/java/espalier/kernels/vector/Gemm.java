@@ -30,8 +30,9 @@ final class Gemm implements AutoCloseable {
     private static final int BLOCK_OF_B = 1 << 17;
     /// Rows packed at a time: more of them would leave the last-level cache.
     private static final int MOST_ROWS = 4096;
-    /// Tasks that packing A is cut into have this many panels.
-    private static final int PANELS_OF_A = 4;
+    /// Packing A is cut into tasks of about this many panels.
+    private static final int PANELS_OF_A = 16;
+    private static final int COLUMNS_AT_A_TIME = 8;
 
     private static final int ROWS = GemmTile.ROWS;
     private static final int COLUMNS = GemmTile.COLUMNS;
@@ -122,7 +123,7 @@ final class Gemm implements AutoCloseable {
         int panels = block.panels();
         packedA = room(packedA, block);
         float[] aPanels = packedA;
-        int packing = Math.ceilDiv(panels, PANELS_OF_A);
+        int packing = Math.max(Math.min(panels, parallel.threads()), panels / PANELS_OF_A);
         parallel.run(packing, (task, worker) -> packRows(
                 p, block, part(panels, task, packing), part(panels, task + 1, packing), aPanels, worker));
 
@@ -149,17 +150,24 @@ final class Gemm implements AutoCloseable {
 
     private void packRows(Product p, Block block, int from, int to, float[] aPanels, int worker) {
         int panelFloats = PackRows.panelFloats(block.kc);
-        for (int i = from; i < to; i++) {
-            int row = block.rowOf(i);
-            int rows = block.rowOf(i + 1) - row;
-            if (p.form == Form.TN) {
-                long offset = (long) block.k0 * p.aStride + row;
+        if (p.form != Form.TN) {
+            for (int i = from; i < to; i++) {
+                int row = block.rowOf(i);
+                PackRows.rowMajor(p.a + 4 * ((long) row * p.aStride + block.k0), p.aStride, block.rowOf(i + 1) - row,
+                        block.kc, aPanels, i * panelFloats, scratch[worker]);
+            }
+            return;
+        }
+        // Few columns at a time for all panels: each column may lie on a page of its own.
+        for (int k = 0; k < block.kc; k += COLUMNS_AT_A_TIME) {
+            int columns = Math.min(COLUMNS_AT_A_TIME, block.kc - k);
+            for (int i = from; i < to; i++) {
+                int row = block.rowOf(i);
+                int rows = block.rowOf(i + 1) - row;
+                long offset = (long) (block.k0 + k) * p.aStride + row;
                 long readable = (long) (p.k - 1) * p.aStride + p.m - offset;
-                PackRows.columnMajor(p.a + 4 * offset, p.aStride, rows, block.kc, readable, aPanels, i * panelFloats);
-            } else {
-                long offset = (long) row * p.aStride + block.k0;
-                PackRows.rowMajor(
-                        p.a + 4 * offset, p.aStride, rows, block.kc, aPanels, i * panelFloats, scratch[worker]);
+                PackRows.columnMajor(p.a + 4 * offset, p.aStride, rows, columns, readable,
+                        aPanels, i * panelFloats + k * rows);
             }
         }
     }
