@@ -1,5 +1,6 @@
 package espalier.kernels.vector;
 
+import espalier.bindings.NativeMemory;
 import espalier.kernels.Check;
 import espalier.kernels.DType;
 import java.lang.foreign.Arena;
@@ -29,31 +30,31 @@ final class Gemm implements AutoCloseable {
     private static final int BLOCK_OF_B = 1 << 17;
     /// Rows packed at a time: more of them would leave the last-level cache.
     private static final int MOST_ROWS = 4096;
-    /// Tasks that packing A is cut into have this many panels.
-    private static final int PANELS_OF_A = 4;
+    /// Packing A is cut into tasks of about this many panels.
+    private static final int PANELS_OF_A = 16;
+    private static final int COLUMNS_AT_A_TIME = 8;
 
     private static final int ROWS = GemmTile.ROWS;
     private static final int COLUMNS = GemmTile.COLUMNS;
-    private static final long TILE_STRIDE = (long) COLUMNS * Float.BYTES;
+    private static final long TILE_WIDTH = (long) COLUMNS * Float.BYTES;
 
     private final Parallel parallel;
-    private final PackBuffer packedA = new PackBuffer();
-    private final PackBuffer[] localA;
+    private float[] packedA = new float[0];
+    /// For each worker, panels of A of products inside a task.
+    private final float[][] localA;
     private final PackBuffer[] packedB;
     private final Arena arena = Arena.ofShared();
-    /// A row of zeros: what a product is added to that is not to be added to anything.
-    private final long zeros = arena.allocate(TILE_STRIDE, 64).address();
-    /// For each worker, room for the packing scratch and a tile of C.
+    /// For each worker, room for the packing scratch and a tile of sums.
     private final long[] scratch;
 
     /// @param parallel runs the tasks; stays open as long as this is used
     Gemm(Parallel parallel) {
         this.parallel = parallel;
-        localA = PackBuffer.perWorker(parallel.threads());
+        localA = new float[parallel.threads()][0];
         packedB = PackBuffer.perWorker(parallel.threads());
         scratch = new long[parallel.threads()];
         for (int i = 0; i < scratch.length; i++) {
-            scratch[i] = arena.allocate(PackColumns.SCRATCH_BYTES + ROWS * TILE_STRIDE, 64).address();
+            scratch[i] = arena.allocate(PackColumns.SCRATCH_BYTES + GemmTile.BYTES, 64).address();
         }
     }
 
@@ -107,7 +108,8 @@ final class Gemm implements AutoCloseable {
         int blocks = p.blocks();
         for (int i = 0; i < blocks; i++) {
             Block block = p.block(i);
-            long panels = localA[worker].ensure(block.panels() * PackRows.panelBytes(block.kc));
+            localA[worker] = room(localA[worker], block);
+            float[] panels = localA[worker];
             packRows(p, block, 0, block.panels(), panels, worker);
             int cuts = Math.ceilDiv(columns, panelsOfB(block.kc));
             for (int cut = 0; cut < cuts; cut++) {
@@ -119,8 +121,9 @@ final class Gemm implements AutoCloseable {
 
     private void runBlock(Product p, Block block) {
         int panels = block.panels();
-        long aPanels = packedA.ensure(panels * PackRows.panelBytes(block.kc));
-        int packing = Math.ceilDiv(panels, PANELS_OF_A);
+        packedA = room(packedA, block);
+        float[] aPanels = packedA;
+        int packing = Math.max(Math.min(panels, parallel.threads()), panels / PANELS_OF_A);
         parallel.run(packing, (task, worker) -> packRows(
                 p, block, part(panels, task, packing), part(panels, task + 1, packing), aPanels, worker));
 
@@ -140,64 +143,57 @@ final class Gemm implements AutoCloseable {
         });
     }
 
-    private void packRows(Product p, Block block, int from, int to, long aPanels, int worker) {
-        long panelBytes = PackRows.panelBytes(block.kc);
-        for (int i = from; i < to; i++) {
-            int row = block.rowOf(i);
-            int rows = block.rowOf(i + 1) - row;
-            long panel = aPanels + i * panelBytes;
-            if (p.form == Form.TN) {
-                long offset = (long) block.k0 * p.aStride + row;
+    private static float[] room(float[] held, Block block) {
+        int floats = block.panels() * PackRows.panelFloats(block.kc);
+        return held.length >= floats ? held : new float[floats];
+    }
+
+    private void packRows(Product p, Block block, int from, int to, float[] aPanels, int worker) {
+        int panelFloats = PackRows.panelFloats(block.kc);
+        if (p.form != Form.TN) {
+            for (int i = from; i < to; i++) {
+                int row = block.rowOf(i);
+                PackRows.rowMajor(p.a + 4 * ((long) row * p.aStride + block.k0), p.aStride, block.rowOf(i + 1) - row,
+                        block.kc, aPanels, i * panelFloats, scratch[worker]);
+            }
+            return;
+        }
+        // Few columns at a time for all panels: each column may lie on a page of its own.
+        for (int k = 0; k < block.kc; k += COLUMNS_AT_A_TIME) {
+            int columns = Math.min(COLUMNS_AT_A_TIME, block.kc - k);
+            for (int i = from; i < to; i++) {
+                int row = block.rowOf(i);
+                int rows = block.rowOf(i + 1) - row;
+                long offset = (long) (block.k0 + k) * p.aStride + row;
                 long readable = (long) (p.k - 1) * p.aStride + p.m - offset;
-                PackRows.columnMajor(p.a + 4 * offset, p.aStride, rows, block.kc, readable, panel);
-            } else {
-                long offset = (long) row * p.aStride + block.k0;
-                PackRows.rowMajor(p.a + 4 * offset, p.aStride, rows, block.kc, panel, scratch[worker]);
+                PackRows.columnMajor(p.a + 4 * offset, p.aStride, rows, columns, readable,
+                        aPanels, i * panelFloats + k * rows);
             }
         }
     }
 
     /// Packs the column panels `[firstColumn, lastColumn)` of B and multiplies panels of A with them.
     private void multiply(
-            Product p, Block block, long aPanels, int firstRow, int lastRow, int firstColumn, int lastColumn,
+            Product p, Block block, float[] aPanels, int firstRow, int lastRow, int firstColumn, int lastColumn,
             int worker) {
         long bBytes = PackColumns.panelBytes(block.kc);
         long bPanels = packedB[worker].ensure((lastColumn - firstColumn) * bBytes);
         for (int j = firstColumn; j < lastColumn; j++) {
             packColumns(p, block, j * COLUMNS, bPanels + (j - firstColumn) * bBytes, worker);
         }
-        long aBytes = PackRows.panelBytes(block.kc);
+        int panelFloats = PackRows.panelFloats(block.kc);
         boolean add = p.accumulate || block.k0 > 0;
         long rowBytes = (long) p.cStride * Float.BYTES;
         for (int i = firstRow; i < lastRow; i++) {
             int row = block.rowOf(i);
             int rows = block.rowOf(i + 1) - row;
-            long panel = aPanels + i * aBytes;
             for (int j = firstColumn; j < lastColumn; j++) {
-                long tile = p.c + row * rowBytes + j * TILE_STRIDE;
+                long tile = p.c + row * rowBytes + j * TILE_WIDTH;
                 long bPanel = bPanels + (j - firstColumn) * bBytes;
-                int columns = Math.min(COLUMNS, p.n - j * COLUMNS);
-                if (columns == COLUMNS) {
-                    GemmTile.run(rows, block.kc, panel, bPanel, tile, rowBytes,
-                            add ? tile : zeros, add ? rowBytes : 0, p.alpha);
-                } else {
-                    narrowTile(rows, columns, block.kc, panel, bPanel, tile, rowBytes, add, p.alpha, worker);
-                }
+                GemmTile.run(rows, Math.min(COLUMNS, p.n - j * COLUMNS), block.kc, aPanels, i * panelFloats, bPanel,
+                        tile, rowBytes, p.alpha, add, scratch[worker] + PackColumns.SCRATCH_BYTES);
             }
         }
-    }
-
-    /// A tile with fewer columns goes through scratch, with the same arithmetic.
-    private void narrowTile(
-            int rows, int columns, int kc, long panel, long bPanel, long tile, long rowBytes, boolean add,
-            float alpha, int worker) {
-        long whole = scratch[worker] + PackColumns.SCRATCH_BYTES;
-        if (add) {
-            PackTiles.copy(rows, columns, tile, rowBytes, whole, TILE_STRIDE);
-        }
-        GemmTile.run(rows, kc, panel, bPanel, whole, TILE_STRIDE,
-                add ? whole : zeros, add ? TILE_STRIDE : 0, alpha);
-        PackTiles.copy(rows, columns, whole, TILE_STRIDE, tile, rowBytes);
     }
 
     private void packColumns(Product p, Block block, int column, long panel, int worker) {
@@ -231,19 +227,17 @@ final class Gemm implements AutoCloseable {
 
     /// @return bytes of packing memory held
     long heldBytes() {
-        long bytes = packedA.heldBytes();
+        long bytes = 4L * packedA.length;
         for (int i = 0; i < packedB.length; i++) {
-            bytes += packedB[i].heldBytes() + localA[i].heldBytes();
+            bytes += packedB[i].heldBytes() + 4L * localA[i].length;
         }
         return bytes;
     }
 
     @Override
     public void close() {
-        packedA.close();
-        for (int i = 0; i < packedB.length; i++) {
-            packedB[i].close();
-            localA[i].close();
+        for (PackBuffer buffer : packedB) {
+            buffer.close();
         }
         arena.close();
     }
@@ -275,7 +269,8 @@ final class Gemm implements AutoCloseable {
         void clear() {
             if (!accumulate) {
                 for (int i = 0; i < m; i++) {
-                    PackTiles.clear(n, c + (long) i * cStride * Float.BYTES);
+                    long rowAddress = c + (long) i * cStride * Float.BYTES;
+                    NativeMemory.ALL.asSlice(rowAddress, (long) n * Float.BYTES).fill((byte) 0);
                 }
             }
         }

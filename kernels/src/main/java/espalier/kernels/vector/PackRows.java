@@ -10,19 +10,20 @@ import jdk.incubator.vector.VectorSpecies;
 /// Packs rows of the left operand of a product into panels `[kc, rows of the panel]`.
 ///
 /// A panel's stores are full registers in ascending order, so the last one writes up to a register less one element
-/// beyond the panel: [#panelBytes] leaves room for it.
+/// beyond the panel: [#panelFloats] leaves room for it.
 final class PackRows {
     private static final VectorSpecies<Float> S = Lanes.F32;
     private static final int L = Lanes.COUNT;
+    private static final long W = Lanes.BYTES;
     private static final long ADDRESS = Lanes.ADDRESS;
     private static final ValueLayout.OfFloat F = ValueLayout.JAVA_FLOAT_UNALIGNED;
 
     private PackRows() {}
 
     /// @param kc columns packed
-    /// @return bytes that a panel of [GemmTile#ROWS] rows or fewer takes, a multiple of 64
-    static long panelBytes(int kc) {
-        return Math.ceilDiv((long) GemmTile.ROWS * kc * Float.BYTES + Lanes.BYTES, 64) * 64;
+    /// @return floats that a panel of [GemmTile#ROWS] rows or fewer takes, a multiple of a cache line
+    static int panelFloats(int kc) {
+        return Math.ceilDiv(GemmTile.ROWS * kc + L, 16) * 16;
     }
 
     /// Packs rows of a matrix that is stored row by row.
@@ -31,39 +32,38 @@ final class PackRows {
     /// @param stride elements between rows
     /// @param rows rows of the panel, `1 .. ROWS`
     /// @param kc columns
-    /// @param panel where to
-    /// @param scratch [PackTranspose#BLOCK_BYTES]
-    static void rowMajor(long a, int stride, int rows, int kc, long panel, long scratch) {
+    /// @param to receives the panel
+    /// @param panel where in it
+    /// @param scratch twice [PackTranspose#BLOCK_BYTES]
+    static void rowMajor(long a, int stride, int rows, int kc, float[] to, int panel, long scratch) {
         long rowBytes = (long) stride * Float.BYTES;
-        long step = (long) rows * Float.BYTES;
         if (kc < L) {
             for (int k = 0; k < kc; k++) {
                 for (int r = 0; r < rows; r++) {
-                    ALL.set(F, panel + k * step + 4L * r, ALL.get(F, a + r * rowBytes + 4L * k));
+                    to[panel + k * rows + r] = ALL.get(F, a + r * rowBytes + 4L * k);
                 }
             }
             return;
         }
         int k = 0;
         for (; k + L <= kc; k += L) {
-            blocks(a + 4L * k, rowBytes, rows, panel + k * step, scratch);
+            blocks(a + 4L * k, rowBytes, rows, to, panel + k * rows, scratch);
         }
         if (k < kc) {
-            blocks(a + 4L * (kc - L), rowBytes, rows, panel + (kc - L) * step, scratch);
+            blocks(a + 4L * (kc - L), rowBytes, rows, to, panel + (kc - L) * rows, scratch);
         }
     }
 
-    /// With fewer lanes than rows a panel takes several blocks; only the last may write beyond its rows, and what it
-    /// spills is written over by the next column, since a store never reaches further than one column.
-    private static void blocks(long a, long rowBytes, int rows, long panel, long scratch) {
-        long step = (long) rows * Float.BYTES;
-        if (rows <= L) {
-            PackTranspose.block(a, rowBytes, rows, panel, step, scratch);
-            return;
-        }
-        // The last rows first: their surplus falls on the first rows of the next column.
+    /// With fewer lanes than rows a panel takes several blocks. The last rows go first: their surplus falls on the first
+    /// rows of the next column, which are written over.
+    private static void blocks(long a, long rowBytes, int rows, float[] to, int panel, long scratch) {
+        long columns = scratch + PackTranspose.BLOCK_BYTES;
         for (int r = (rows - 1) / L * L; r >= 0; r -= L) {
-            PackTranspose.block(a + r * rowBytes, rowBytes, Math.min(L, rows - r), panel + 4L * r, step, scratch);
+            PackTranspose.block(a + r * rowBytes, rowBytes, Math.min(L, rows - r), columns, W, scratch);
+            for (int i = 0; i < L; i++) {
+                FloatVector.fromMemorySegment(S, ALL, columns + i * W & ADDRESS, ORDER)
+                        .intoArray(to, panel + r + i * rows);
+            }
         }
     }
 
@@ -74,22 +74,20 @@ final class PackRows {
     /// @param rows rows of the panel, `1 .. ROWS`
     /// @param kc columns
     /// @param readable elements that may be read from `a` on: those to the end of the matrix
-    /// @param panel where to
-    static void columnMajor(long a, int stride, int rows, int kc, long readable, long panel) {
+    /// @param to receives the panel
+    /// @param panel where in it
+    static void columnMajor(long a, int stride, int rows, int kc, long readable, float[] to, int panel) {
         long columnBytes = (long) stride * Float.BYTES;
-        long step = (long) rows * Float.BYTES;
         int whole = PackColumns.wholeRows(kc, stride, Math.ceilDiv(rows, L) * L, readable);
         for (int k = 0; k < whole; k++) {
             long from = a + k * columnBytes & ADDRESS;
-            long to = panel + k * step & ADDRESS;
             for (int r = 0; r < rows; r += L) {
-                FloatVector.fromMemorySegment(S, ALL, from + 4L * r, ORDER)
-                        .intoMemorySegment(ALL, to + 4L * r, ORDER);
+                FloatVector.fromMemorySegment(S, ALL, from + 4L * r, ORDER).intoArray(to, panel + k * rows + r);
             }
         }
         for (int k = whole; k < kc; k++) {
             for (int r = 0; r < rows; r++) {
-                ALL.set(F, panel + k * step + 4L * r, ALL.get(F, a + k * columnBytes + 4L * r));
+                to[panel + k * rows + r] = ALL.get(F, a + k * columnBytes + 4L * r);
             }
         }
     }
