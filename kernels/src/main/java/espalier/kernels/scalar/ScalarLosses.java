@@ -25,7 +25,15 @@ final class ScalarLosses {
 
     static void logSumExp(double[] logSum, Tensor logits) { // logSum =
         for (int t = 0; t < logits.rows(); t++) {
-            logSum[t] = logSumExp(logits, t, 1);
+            double max = Double.NEGATIVE_INFINITY;
+            for (int c = 0; c < logits.cols(); c++) {
+                max = Math.max(max, get(logits, t, c));
+            }
+            double sum = 0;
+            for (int c = 0; c < logits.cols(); c++) {
+                sum += StrictMath.exp(get(logits, t, c) - max);
+            }
+            logSum[t] = max + StrictMath.log(sum);
         }
     }
 

@@ -51,6 +51,38 @@ final class Losses {
         return StrictMath.log(sum) - shifted;
     }
 
+    static void logSumExp(Parallel parallel, double[] logSum, Tensor logits) { // logSum =
+        Tasks.rows(parallel, logits.rows(), logits.cols(), (from, to, worker) -> {
+            for (int t = from; t < to; t++) {
+                long row = logits.address() + (long) t * logits.cols() * Float.BYTES;
+                float max = SoftmaxRows.max(row, logits.cols());
+                logSum[t] = max + StrictMath.log(SoftmaxRows.sumOfExponentials(row, max, 1, logits.cols()));
+            }
+        });
+    }
+
+    static void crossEntropyTile(
+            Parallel parallel, Tensor logits, double[] logSum, int[] targets, int fromToken, float scale) {
+        Tasks.rows(parallel, logits.rows(), logits.cols(), (from, to, worker) -> {
+            for (int t = from; t < to; t++) {
+                long row = logits.address() + (long) t * logits.cols() * Float.BYTES;
+                if (targets[t] < 0) {
+                    Elementwise.fill(row, 0, logits.cols());
+                    continue;
+                }
+                float rounded = (float) logSum[t];
+                SoftmaxRows.exponentials(row, rounded, 1, logits.cols());
+                double rest = StrictMath.exp(rounded - logSum[t]);
+                ColumnGates.scaled(row, row, (float) (scale * rest), logits.cols());
+                int target = targets[t] - fromToken;
+                if (target >= 0 && target < logits.cols()) {
+                    long address = row + (long) target * Float.BYTES;
+                    Access.set(address, Access.get(address) - scale);
+                }
+            }
+        });
+    }
+
     static void klDivergence(
             Parallel parallel, double[] loss, Tensor student, Tensor teacher, float tau, float gradientScale) {
         Tasks.rows(parallel, student.rows(), student.cols(), (from, to, worker) -> {

@@ -189,6 +189,18 @@ public final class VectorOps extends CpuOps {
     }
 
     @Override
+    public void logSumExp(double[] logSum, Tensor logits) {
+        Shapes.length("logSum", logSum.length, logits.rows());
+        Losses.logSumExp(parallel, logSum, logits);
+    }
+
+    @Override
+    public void crossEntropyTile(Tensor logits, double[] logSum, int[] targets, int fromToken, float scale) {
+        Shapes.crossEntropyTile(logits, logSum, targets, fromToken);
+        Losses.crossEntropyTile(parallel, logits, logSum, targets, fromToken, scale);
+    }
+
+    @Override
     public void klDivergence(double[] loss, Tensor student, Tensor teacher, float tau, float gradientScale) {
         Shapes.klDivergence(loss, student, teacher, tau);
         Losses.klDivergence(parallel, loss, student, teacher, tau, gradientScale);
@@ -228,15 +240,5 @@ public final class VectorOps extends CpuOps {
         for (PackBuffer buffer : scratch) {
             buffer.close();
         }
-    }
-
-    @Override
-    public void logSumExp(double[] logSum, Tensor logits) {
-        throw new AssertionError("stub");
-    }
-
-    @Override
-    public void crossEntropyTile(Tensor logits, double[] logSum, int[] targets, int fromToken, float scale) {
-        throw new AssertionError("stub");
     }
 }
