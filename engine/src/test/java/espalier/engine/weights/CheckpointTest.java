@@ -43,7 +43,8 @@ class CheckpointTest {
             long floats = 2 * 10 * 8 + 2 * (2 * 8 * 8 + 2 * 4 * 8 + 3 * 6 * 8 + 2 * 8) + 8;
             assertEquals(4 * floats, model.bytes());
             assertMessage(
-                    folder + "/model.safetensors: tensor " + Q_PROJ + " has shape [8, 8], expected [8, 4] (2 heads x 2)",
+                    folder + "/model.safetensors: tensor " + Q_PROJ
+                            + " has shape [8, 8], expected [8, 4] (2 heads x 2)",
                     () -> model.get(Q_PROJ, "2 heads x 2", 8, 4));
             assertMessage(
                     folder + "/model.safetensors: tensor " + Q_PROJ + " has shape [8, 8], expected [64]",
