@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
+import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -278,7 +279,7 @@ class CheckpointTest {
         SmallModel.write(folder, SmallModel.config(), List.of(
                 TensorToWrite.ofFloats("w", type, new long[] {values.length}, values),
                 new TensorToWrite("i", StoredType.I32, new long[] {1}, out -> out.write(
-                        java.nio.ByteBuffer.wrap(new byte[] {0, 0, -64, 127})))));
+                        ByteBuffer.wrap(new byte[] {0, 0, -64, 127})))));
         try (Checkpoint model = Checkpoint.open(folder)) {
             long[] seen = {0};
             model.checkFinite(bytes -> seen[0] += bytes);
