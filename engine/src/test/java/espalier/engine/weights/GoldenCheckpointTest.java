@@ -106,7 +106,7 @@ class GoldenCheckpointTest {
             model.verifyTensors();
             model.checkFinite(bytes -> {});
             assertEquals(30, model.config().numLayers());
-            assertEquals(new LayerWidths(new int[] {3, 3, 3}, 64, 1536), model.config().layers().getLast());
+            assertEquals(new LayerShape(new int[] {3, 3, 3}, 64, 1536), model.config().layers().getLast());
             assertEquals(100000, model.config().ropeTheta());
             assertEquals(2L * 134_515_008, model.bytes());
             assertEquals(List.of(), model.config().unsupported());
