@@ -3,6 +3,7 @@ module espalier.engine {
     requires transitive espalier.kernels;
     requires transitive com.fasterxml.jackson.databind;
 
+    exports espalier.engine;
     exports espalier.engine.adapt;
     exports espalier.engine.model;
     exports espalier.engine.prune;

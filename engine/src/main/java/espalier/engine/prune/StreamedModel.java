@@ -38,7 +38,8 @@ final class StreamedModel implements AutoCloseable {
         return model;
     }
 
-    WeightSource outerWeights() {
+    /// Tensors of the model, for what reads norms and magnitudes.
+    WeightSource weights() {
         return new PrunedWeights(surgery, source, outer);
     }
 

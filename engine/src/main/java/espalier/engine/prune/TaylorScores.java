@@ -1,5 +1,6 @@
 package espalier.engine.prune;
 
+import espalier.engine.Progress;
 import espalier.engine.model.Batch;
 import espalier.engine.model.NormSite;
 import espalier.engine.model.Site;
@@ -30,6 +31,9 @@ final class TaylorScores implements WeightGradients, AutoCloseable {
     private final Set<Salience> saliences;
     private final boolean scoresResidual;
     private final int residualWidth;
+    private final Progress progress;
+    /// Layers of the model, known once the backward reaches the last one.
+    private int layers;
     private final boolean needsGradient;
     private final boolean needsMeanSquare;
     private final Workspace ws;
@@ -43,11 +47,13 @@ final class TaylorScores implements WeightGradients, AutoCloseable {
     /// @param saliences which ones to reduce
     /// @param residualWidth the model's hidden size where norms, embedding and lm_head are scored too, which is what
     ///     hidden channels are made of; else 0
-    TaylorScores(Ops ops, Batch batch, Set<Salience> saliences, int residualWidth) {
+    /// @param progress told of layers done
+    TaylorScores(Ops ops, Batch batch, Set<Salience> saliences, int residualWidth, Progress progress) {
         this.ops = ops;
         this.batch = batch;
         this.saliences = EnumSet.copyOf(saliences);
         this.residualWidth = residualWidth;
+        this.progress = progress;
         this.scoresResidual = residualWidth > 0;
         this.needsGradient = saliences.stream().anyMatch(Salience::needsGradient);
         this.needsMeanSquare = saliences.stream().anyMatch(Salience::needsMeanSquare);
@@ -65,6 +71,10 @@ final class TaylorScores implements WeightGradients, AutoCloseable {
 
     @Override
     public void projection(int layer, Site site, Weight weight, Tensor dY, Tensor x) {
+        if (site == Site.DOWN_PROJ) {
+            layers = Math.max(layers, layer + 1);
+            progress.at(layers - layer - 1L, layers);
+        }
         reduce(site.module(layer) + ".weight", weight, (dW, fromRow, fromToken, toToken) -> ops.weightGradient(
                 dW, dY.rowRange(fromToken, toToken), fromRow, x.rowRange(fromToken, toToken), false));
     }

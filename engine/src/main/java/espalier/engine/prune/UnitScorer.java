@@ -1,5 +1,6 @@
 package espalier.engine.prune;
 
+import espalier.engine.Progress;
 import espalier.engine.model.Axis;
 import espalier.engine.model.Batch;
 import espalier.engine.model.Hidden;
@@ -24,7 +25,8 @@ import java.util.Map;
 import java.util.Set;
 
 /// Scores the units of groups (llm-pruner.md §4, §5): random numbers, magnitudes, or one backward pass over calibration
-/// samples whose weight gradients are reduced tile by tile.
+/// samples whose weight gradients are reduced tile by tile. Scores have F32 precision, so that they are the same whether
+/// they come from here or from a [ScoresFile].
 public final class UnitScorer {
     private static final int TILE_ELEMENTS = 1 << 20;
 
@@ -50,6 +52,7 @@ public final class UnitScorer {
     /// @param source of the model's tensors
     /// @param samples calibration sequences of equal length, at least two tokens each; not read by magnitudes and random
     /// @param seed of the random scores
+    /// @param progress told of layers done in the backward
     /// @return scores of each group
     /// @throws ArithmeticException if the loss is not finite
     public static Scored score(
@@ -59,7 +62,8 @@ public final class UnitScorer {
             List<TensorShape> tensors,
             WeightSource source,
             int[][] samples,
-            long seed) {
+            long seed,
+            Progress progress) {
         if (settings.importance() == Importance.RANDOM) {
             return new Scored(groups.stream().map(group -> random(group, seed)).toList(), Double.NaN);
         }
@@ -70,7 +74,7 @@ public final class UnitScorer {
         boolean residual = groups.stream().anyMatch(group -> group.kind() == Group.Kind.HIDDEN);
         Batch batch = Batch.of(samples);
         try (TaylorScores sink =
-                new TaylorScores(model.ops(), batch, Set.of(salience), residual ? model.shape().hidden() : 0)) {
+                new TaylorScores(model.ops(), batch, Set.of(salience), residual ? model.shape().hidden() : 0, progress)) {
             double loss = backward(model, batch, sink);
             sink.finishNorms(source);
             return new Scored(reduce(settings, groups, sink.scores(salience)), loss);
@@ -142,7 +146,7 @@ public final class UnitScorer {
                 double[] axis = member.axis() == Axis.ROWS ? sums.rows() : sums.cols();
                 vectors.add(Arrays.copyOfRange(axis, member.offset(), member.offset() + member.length()));
             }
-            units.add(new UnitScores(group, settings.reduction().unitScores(group, vectors, settings.fold())));
+            units.add(rounded(group, settings.reduction().unitScores(group, vectors, settings.fold())));
         }
         return units;
     }
@@ -154,7 +158,11 @@ public final class UnitScorer {
         for (int channel = 0; channel < group.root().length(); channel++) {
             units[channel / group.unitWidth()] += random.uniform(channel);
         }
-        return new UnitScores(group, units);
+        return rounded(group, units);
+    }
+
+    private static UnitScores rounded(Group group, double[] units) {
+        return new UnitScores(group, Arrays.stream(units).map(unit -> (float) unit).toArray());
     }
 
     /// Each group has numbers of its own, whichever other groups are scored beside it.

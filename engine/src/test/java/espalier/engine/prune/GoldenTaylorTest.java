@@ -4,6 +4,7 @@ import static espalier.engine.testing.Compare.assertClose;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import espalier.engine.Progress;
 import espalier.engine.model.Architecture;
 import espalier.engine.model.Axis;
 import espalier.engine.model.Batch;
@@ -78,7 +79,7 @@ class GoldenTaylorTest {
             int headDim = model.shape().layers().getFirst().headDim();
             EnumSet<Salience> all = EnumSet.of(
                     Salience.VECTOR, Salience.FIRST_ORDER, Salience.SECOND_ORDER, Salience.MIXED);
-            try (TaylorScores sink = new TaylorScores(ops, batch, all, 0)) {
+            try (TaylorScores sink = new TaylorScores(ops, batch, all, 0, Progress.NONE)) {
                 UnitScorer.backward(model, batch, sink);
                 for (Importance importance : TAYLOR) {
                     Map<String, MatrixScores> scores = sink.scores(importance.salience().orElseThrow());
@@ -150,7 +151,7 @@ class GoldenTaylorTest {
                 new UnitScorer.Settings(importance, Reduction.parse(reduction), GqaFold.BY_GROUP);
         List<TensorShape> tensors = graph(golden).tensors();
         return UnitScorer.score(settings, groups, golden.folder().model(), tensors, golden.folder().weights(),
-                        golden.ids("input_ids"), 42)
+                        golden.ids("input_ids"), 42, Progress.NONE)
                 .units();
     }
 
