@@ -80,68 +80,46 @@ final class ColumnGates {
     }
 
     static void backward(                                                                           // dX =, dZ +=
-            Parallel parallel, Tensor dX, Tensor dZ, Tensor dY, Tensor x, Tensor z, int width) {
+            Parallel parallel, ColumnSums sums, Tensor dX, Tensor dZ, Tensor dY, Tensor x, Tensor z, int width) {
         if (!dZ.isPresent()) {
             forward(parallel, dX, dY, z, width, false);
-        } else if (width == 1) {
-            backwardColumns(parallel, dX, dZ, dY, x, z);
-        } else {
-            backwardRuns(parallel, dX, dZ, dY, x, z, width);
+            return;
         }
-    }
-
-    private static void backwardColumns(Parallel parallel, Tensor dX, Tensor dZ, Tensor dY, Tensor x, Tensor z) {
         long row = (long) x.cols() * Float.BYTES;
-        Tasks.columns(parallel, x.rows(), x.cols(), (from, to, worker) -> {
-            long offset = (long) from * Float.BYTES;
-            for (int t = 0; t < x.rows(); t += Tasks.CHUNK) {
-                long start = t * row + offset;
-                backwardColumns(
-                        dX.address() + start, dZ.address() + offset, dY.address() + start, x.address() + start,
-                        z.address() + offset, row, Math.min(Tasks.CHUNK, x.rows() - t), to - from);
+        sums.addTo(dZ, x.rows(), x.elements(), (t, sum, worker) -> {
+            long dXRow = dX.address() + t * row;
+            long dYRow = dY.address() + t * row;
+            long xRow = x.address() + t * row;
+            if (width == 1) {
+                backward(dXRow, sum, dYRow, xRow, z.address(), x.cols());
+            } else {
+                backwardRuns(dXRow, sum, dYRow, xRow, z, width);
             }
         });
     }
 
-    private static void backwardColumns(long dX, long dZ, long dY, long x, long z, long row, int rows, int n) {
+    private static void backward(long dX, long sums, long dY, long x, long z, int n) {
         int i = 0;
-        for (; i <= n - L; i += L, dX += W, dZ += W, dY += W, x += W, z += W) {
-            FloatVector gate = load(z);
-            FloatVector sum = FloatVector.zero(Lanes.F32);
-            for (int t = 0; t < rows; t++) {
-                FloatVector d = load(dY + t * row);
-                sum = load(x + t * row).fma(d, sum);
-                store(dX + t * row, d.mul(gate));
-            }
-            store(dZ, sum.add(load(dZ)));
+        for (; i <= n - L; i += L, dX += W, sums += W, dY += W, x += W, z += W) {
+            FloatVector d = load(dY);
+            store(sums, load(x).fma(d, load(sums)));
+            store(dX, d.mul(load(z)));
         }
         if (i < n) {
             VectorMask<Float> m = first(n - i);
-            FloatVector gate = load(z, m);
-            FloatVector sum = FloatVector.zero(Lanes.F32);
-            for (int t = 0; t < rows; t++) {
-                FloatVector d = load(dY + t * row, m);
-                sum = load(x + t * row, m).fma(d, sum);
-                store(dX + t * row, d.mul(gate), m);
-            }
-            store(dZ, sum.add(load(dZ, m)), m);
+            FloatVector d = load(dY, m);
+            store(sums, load(x, m).fma(d, load(sums, m)), m);
+            store(dX, d.mul(load(z, m)), m);
         }
     }
 
-    private static void backwardRuns(
-            Parallel parallel, Tensor dX, Tensor dZ, Tensor dY, Tensor x, Tensor z, int width) {
-        long row = (long) x.cols() * Float.BYTES;
-        Tasks.ranges(parallel, x.elements(), z.cols(), 1, (run, end, worker) -> {
+    private static void backwardRuns(long dX, long sums, long dY, long x, Tensor z, int width) {
+        for (int run = 0; run < z.cols(); run++) {
             long offset = (long) run * width * Float.BYTES;
-            long gateOffset = (long) run * Float.BYTES;
-            float gate = Access.get(z.address() + gateOffset);
-            double sum = Access.get(dZ.address() + gateOffset);
-            for (int t = 0; t < x.rows(); t++) {
-                long start = t * row + offset;
-                sum += RmsNorm.dot(dY.address() + start, x.address() + start, width);
-                scaled(dX.address() + start, dY.address() + start, gate, width);
-            }
-            Access.set(dZ.address() + gateOffset, (float) sum);
-        });
+            long gate = (long) run * Float.BYTES;
+            double dot = RmsNorm.dot(dY + offset, x + offset, width);
+            Access.set(sums + gate, (float) (Access.get(sums + gate) + dot));
+            scaled(dX + offset, dY + offset, Access.get(z.address() + gate), width);
+        }
     }
 }

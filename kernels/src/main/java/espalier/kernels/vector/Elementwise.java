@@ -131,32 +131,6 @@ final class Elementwise {
     }
 
     static void biasBackward(Parallel parallel, Tensor dBias, Tensor dY) {                          // dBias +=
-        long row = (long) dY.cols() * Float.BYTES;
-        Tasks.columns(parallel, dY.rows(), dY.cols(), (from, to, worker) -> {
-            long offset = (long) from * Float.BYTES;
-            for (int t = 0; t < dY.rows(); t += Tasks.CHUNK) {
-                int chunk = Math.min(Tasks.CHUNK, dY.rows() - t);
-                addColumns(dBias.address() + offset, dY.address() + t * row + offset, row, chunk, to - from);
-            }
-        });
-    }
-
-    private static void addColumns(long out, long x, long row, int rows, int n) {
-        int i = 0;
-        for (; i <= n - L; i += L, out += W, x += W) {
-            FloatVector sum = FloatVector.zero(Lanes.F32);
-            for (int t = 0; t < rows; t++) {
-                sum = sum.add(load(x + t * row));
-            }
-            store(out, sum.add(load(out)));
-        }
-        if (i < n) {
-            VectorMask<Float> m = first(n - i);
-            FloatVector sum = FloatVector.zero(Lanes.F32);
-            for (int t = 0; t < rows; t++) {
-                sum = sum.add(load(x + t * row, m));
-            }
-            store(out, sum.add(load(out, m)), m);
-        }
+        ColumnSums.addRows(parallel, dBias, dY.address(), (long) dY.cols() * Float.BYTES, dY.rows());
     }
 }

@@ -4,84 +4,100 @@ import static espalier.kernels.vector.Access.load;
 import static espalier.kernels.vector.Access.store;
 
 import espalier.bindings.NativeMemory;
+import espalier.kernels.DType;
 import espalier.kernels.Salience;
 import espalier.kernels.Tensor;
 import espalier.kernels.cpu.CpuWeight;
 import java.lang.foreign.MemorySegment;
 import jdk.incubator.vector.FloatVector;
 
-/// Sums of saliences over the rows and columns of a tile.
+/// Sums of saliences over the rows and columns of a tile, a row at a time.
 ///
-/// A task owns a block of columns and goes down the rows. It stages a row's operands as F32, padded with zeros to whole
-/// registers; saliences of zeros are zeros. Sums are made in F32 over one row's block or one chunk of rows, then in
-/// float64; the tasks' row sums are added in the order of the blocks.
+/// Registers that the columns do not fill are staged with zeros, whose saliences are zeros. Sums are made in F32 over a
+/// block of a row, or the rows of a task, and then in float64.
 final class Importance {
     private static final int L = Lanes.COUNT;
     private static final long W = Lanes.BYTES;
-    private static final long ROW = (long) Tasks.COLUMNS * Float.BYTES;
+    /// Columns whose sum is made in F32.
+    private static final int BLOCK = 64 * L;
+    /// Columns of a task that adds the column sums.
+    private static final int COLUMNS = 256;
 
     private Importance() {}
 
-    static void reduce(
-            Parallel parallel, PackBuffer[] scratch, double[] rowScore, double[] colScore, Salience salience, // both +=
-            CpuWeight w, int fromRow, int rows, Tensor g, Tensor meanSquare) {
-        double[][] rowSums = new double[Math.ceilDiv(w.cols(), Tasks.COLUMNS)][];
-        Tasks.columns(parallel, rows, w.cols(), (from, to, worker) -> {
-            long memory = scratch[worker].ensure(5 * ROW);
-            NativeMemory.ALL.asSlice(memory, 5 * ROW).fill((byte) 0);
-            rowSums[from / Tasks.COLUMNS] =
-                    reduceColumns(memory, from, to, colScore, salience, w, fromRow, rows, g, meanSquare);
-        });
-        for (double[] sums : rowSums) {
-            for (int r = 0; r < rows; r++) {
-                rowScore[r] += sums[r];
-            }
+    /// The operands of one row; `g` and `a` are 0 where the salience does not need them.
+    private record Operands(long w, long g, long a) {
+        Operands from(long bytes) {
+            return new Operands(w + bytes, g + bytes, a + bytes);
         }
     }
 
-    private static double[] reduceColumns(
-            long memory, int from, int to, double[] colScore, Salience salience,
-            CpuWeight w, int fromRow, int rows, Tensor g, Tensor meanSquare) {
-        int n = to - from;
-        long weight = memory;
-        long gradient = memory + ROW;
-        long square = memory + 2 * ROW;
-        long value = memory + 3 * ROW;
-        long columns = memory + 4 * ROW;
-        double[] rowSums = new double[rows];
-        for (int r = 0; r < rows; r++) {
-            WeightRows.copy(weight, w, fromRow + r, from, n);
+    static void reduce(
+            Parallel parallel, ColumnSums sums, PackBuffer[] scratch, double[] rowScore, double[] colScore, // both +=
+            Salience salience, CpuWeight w, int fromRow, int rows, Tensor g, Tensor meanSquare) {
+        int cols = w.cols();
+        long elements = (long) rows * cols;
+        int tasks = sums.run(rows, cols, elements, (r, columns, worker) -> {
+            long row = Math.ceilDiv(cols, L) * W;
+            long memory = scratch[worker].ensure(2 * row + 3 * W);
+            Operands operands = new Operands(
+                    weightRow(memory + row, w, fromRow + r),
+                    salience.needsGradient() ? g.address() + (long) r * cols * Float.BYTES : 0,
+                    salience.needsMeanSquare() ? meanSquare.address() + (long) r * cols * Float.BYTES : 0);
+            saliences(salience, memory, operands, memory + 2 * row, cols);
+            rowScore[r] += addRow(columns, memory, cols);
+        });
+        Tasks.ranges(parallel, elements, cols, COLUMNS, (from, to, worker) -> {
+            for (int task = 0; task < tasks; task++) {
+                long partial = sums.partial(task, cols);
+                for (int c = from; c < to; c++) {
+                    colScore[c] += Access.get(partial + (long) c * Float.BYTES);
+                }
+            }
+        });
+    }
+
+    /// The row where it lies if that is F32, else a copy.
+    private static long weightRow(long memory, CpuWeight w, int row) {
+        if (w.type() == DType.F32) {
+            return w.rowAddress(row);
+        }
+        WeightRows.copy(memory, w, row, 0, w.cols());
+        return memory;
+    }
+
+    /// @param value padded to whole registers, =
+    /// @param stage three registers
+    private static void saliences(Salience salience, long value, Operands operands, long stage, int n) {
+        int whole = n / L * L;
+        compute(salience, value, operands, whole);
+        if (whole < n) {
+            long offset = (long) whole * Float.BYTES;
+            Operands rest = operands.from(offset);
+            Elementwise.fill(stage, 0, 3 * L);
+            stage(stage, rest.w, n - whole);
             if (salience.needsGradient()) {
-                stage(gradient, g, r, from, n);
+                stage(stage + W, rest.g, n - whole);
             }
             if (salience.needsMeanSquare()) {
-                stage(square, meanSquare, r, from, n);
+                stage(stage + 2 * W, rest.a, n - whole);
             }
-            compute(salience, value, weight, gradient, square, n);
-            rowSums[r] = Access.sum(addRow(columns, value, n));
-            if ((r + 1) % Tasks.CHUNK == 0 || r == rows - 1) {
-                for (int c = 0; c < n; c++) {
-                    colScore[from + c] += Access.get(columns + (long) c * Float.BYTES);
-                }
-                Elementwise.fill(columns, 0, n);
-            }
+            compute(salience, value + offset, new Operands(stage, stage + W, stage + 2 * W), L);
         }
-        return rowSums;
     }
 
-    private static void stage(long y, Tensor x, int row, int col, int n) {
-        long source = x.address() + ((long) row * x.cols() + col) * Float.BYTES;
-        MemorySegment.copy(NativeMemory.ALL, source, NativeMemory.ALL, y, (long) n * Float.BYTES);
+    private static void stage(long y, long x, int n) {
+        MemorySegment.copy(NativeMemory.ALL, x, NativeMemory.ALL, y, (long) n * Float.BYTES);
     }
 
-    private static void compute(Salience salience, long value, long w, long g, long a, int n) {
+    private static void compute(Salience salience, long value, Operands x, int n) {
         switch (salience) {
-            case VECTOR -> product(value, w, g, n);
-            case FIRST_ORDER -> absoluteProduct(value, w, g, n);
-            case SECOND_ORDER -> curvature(value, w, a, n);
-            case MIXED -> mixed(value, w, g, a, n);
-            case L1 -> absolute(value, w, n);
-            case L2 -> product(value, w, w, n);
+            case VECTOR -> product(value, x.w, x.g, n);
+            case FIRST_ORDER -> absoluteProduct(value, x.w, x.g, n);
+            case SECOND_ORDER -> curvature(value, x.w, x.a, n);
+            case MIXED -> mixed(value, x.w, x.g, x.a, n);
+            case L1 -> absolute(value, x.w, n);
+            case L2 -> product(value, x.w, x.w, n);
         }
     }
 
@@ -118,8 +134,17 @@ final class Importance {
         }
     }
 
-    /// Adds a row's values to the column sums; returns their sum in lanes.
-    private static FloatVector addRow(long columns, long value, int n) {
+    /// Adds a row's values to the column sums; returns their sum.
+    private static double addRow(long columns, long value, int n) {
+        double sum = 0;
+        for (int from = 0; from < n; from += BLOCK) {
+            long offset = (long) from * Float.BYTES;
+            sum += Access.sum(addBlock(columns + offset, value + offset, Math.min(BLOCK, n - from)));
+        }
+        return sum;
+    }
+
+    private static FloatVector addBlock(long columns, long value, int n) {
         FloatVector sum = FloatVector.zero(Lanes.F32);
         for (int i = 0; i < n; i += L, columns += W, value += W) {
             FloatVector v = load(value);

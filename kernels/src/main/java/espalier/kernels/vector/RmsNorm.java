@@ -17,13 +17,12 @@ final class RmsNorm {
 
     static void forward(                                                                            // y =, rstd =
             Parallel parallel, Tensor y, Tensor rstd, Tensor x, Tensor weight, float eps, int divisor) {
-        long row = (long) x.cols() * Float.BYTES;
         Tasks.rows(parallel, x.rows(), x.cols(), (from, to, worker) -> {
             for (int t = from; t < to; t++) {
-                double squares = dot(x.address() + t * row, x.address() + t * row, x.cols());
+                double squares = dot(row(x, t), row(x, t), x.cols());
                 float scale = (float) (1 / Math.sqrt(squares / divisor + eps));
                 Access.set(rstd.address() + (long) t * Float.BYTES, scale);
-                scale(y.address() + t * row, x.address() + t * row, weight.address(), scale, x.cols());
+                scale(row(y, t), row(x, t), weight.address(), scale, x.cols());
             }
         });
     }
@@ -58,21 +57,34 @@ final class RmsNorm {
 
     /// With `r = rstd` and `p = dY * weight`: `dX += r p - x r^3 / divisor * sum(p x)`, `dWeight += sum_t dY x r`.
     static void backward(
-            Parallel parallel, Tensor dX, Tensor dWeight, Tensor dY, Tensor x, Tensor weight, Tensor rstd,
-            int divisor) {
-        long row = (long) x.cols() * Float.BYTES;
-        Tasks.rows(parallel, x.rows(), x.cols(), (from, to, worker) -> {
-            for (int t = from; t < to; t++) {
-                long dYRow = dY.address() + t * row;
-                long xRow = x.address() + t * row;
-                double r = Access.get(rstd.address() + (long) t * Float.BYTES);
-                double back = r * r * r / divisor * dot(dYRow, weight.address(), xRow, x.cols());
-                addGradient(dX.address() + t * row, dYRow, weight.address(), xRow, (float) r, (float) back, x.cols());
-            }
-        });
+            Parallel parallel, ColumnSums sums, Tensor dX, Tensor dWeight, Tensor dY, Tensor x, Tensor weight,
+            Tensor rstd, int divisor) {
         if (dWeight.isPresent()) {
-            weightBackward(parallel, dWeight, dY, x, rstd);
+            sums.addTo(dWeight, x.rows(), x.elements(), (t, sum, worker) -> {
+                backwardRow(t, dX, dY, x, weight, rstd, divisor);
+                addProduct(sum, row(dY, t), row(x, t), rstdOf(rstd, t), x.cols());
+            });
+        } else {
+            Tasks.rows(parallel, x.rows(), x.cols(), (from, to, worker) -> {
+                for (int t = from; t < to; t++) {
+                    backwardRow(t, dX, dY, x, weight, rstd, divisor);
+                }
+            });
         }
+    }
+
+    private static long row(Tensor x, int t) {
+        return x.address() + (long) t * x.cols() * Float.BYTES;
+    }
+
+    private static float rstdOf(Tensor rstd, int t) {
+        return Access.get(rstd.address() + (long) t * Float.BYTES);
+    }
+
+    private static void backwardRow(int t, Tensor dX, Tensor dY, Tensor x, Tensor weight, Tensor rstd, int divisor) {
+        double r = rstdOf(rstd, t);
+        double back = r * r * r / divisor * dot(row(dY, t), weight.address(), row(x, t), x.cols());
+        addGradient(row(dX, t), row(dY, t), weight.address(), row(x, t), (float) r, (float) back, x.cols());
     }
 
     private static double dot(long a, long b, long c, int n) {
@@ -105,38 +117,16 @@ final class RmsNorm {
         }
     }
 
-    private static void weightBackward(Parallel parallel, Tensor dWeight, Tensor dY, Tensor x, Tensor rstd) {
-        long row = (long) x.cols() * Float.BYTES;
-        Tasks.columns(parallel, x.rows(), x.cols(), (from, to, worker) -> {
-            long offset = (long) from * Float.BYTES;
-            for (int t = 0; t < x.rows(); t += Tasks.CHUNK) {
-                long start = t * row + offset;
-                addColumns(
-                        dWeight.address() + offset, dY.address() + start, x.address() + start,
-                        rstd.address() + (long) t * Float.BYTES, row,
-                        Math.min(Tasks.CHUNK, x.rows() - t), to - from);
-            }
-        });
-    }
-
-    private static void addColumns(long out, long dY, long x, long rstd, long row, int rows, int n) {
+    /// `sums += factor a b`.
+    private static void addProduct(long sums, long a, long b, float factor, int n) {
+        FloatVector f = FloatVector.broadcast(Lanes.F32, factor);
         int i = 0;
-        for (; i <= n - L; i += L, out += W, dY += W, x += W) {
-            FloatVector sum = FloatVector.zero(Lanes.F32);
-            for (int t = 0; t < rows; t++) {
-                FloatVector scaled = load(x + t * row).mul(Access.get(rstd + (long) t * Float.BYTES));
-                sum = load(dY + t * row).fma(scaled, sum);
-            }
-            store(out, sum.add(load(out)));
+        for (; i <= n - L; i += L, sums += W, a += W, b += W) {
+            store(sums, load(a).fma(load(b).mul(f), load(sums)));
         }
         if (i < n) {
             VectorMask<Float> m = first(n - i);
-            FloatVector sum = FloatVector.zero(Lanes.F32);
-            for (int t = 0; t < rows; t++) {
-                FloatVector scaled = load(x + t * row, m).mul(Access.get(rstd + (long) t * Float.BYTES));
-                sum = load(dY + t * row, m).fma(scaled, sum);
-            }
-            store(out, sum.add(load(out, m)), m);
+            store(sums, load(a, m).fma(load(b, m).mul(f), load(sums, m)), m);
         }
     }
 }

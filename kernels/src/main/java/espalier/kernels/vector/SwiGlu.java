@@ -4,8 +4,9 @@ import static espalier.kernels.vector.Access.first;
 import static espalier.kernels.vector.Access.load;
 import static espalier.kernels.vector.Access.store;
 
+import espalier.bindings.NativeMemory;
 import espalier.kernels.Tensor;
-import java.util.Arrays;
+import java.lang.foreign.MemorySegment;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorMask;
 
@@ -13,6 +14,8 @@ import jdk.incubator.vector.VectorMask;
 final class SwiGlu {
     private static final int L = Lanes.COUNT;
     private static final long W = Lanes.BYTES;
+    /// Registers that the operands of a row's end are staged in.
+    private static final int STAGE = 6;
     private static final FloatVector ONE = FloatVector.broadcast(Lanes.F32, 1);
 
     private SwiGlu() {}
@@ -68,38 +71,89 @@ final class SwiGlu {
     /// With `a = z gate`, `b = z up`, `s = sigmoid(a)`: `dA = dY b (s + a s (1 - s))`, `dB = dY a s`, `dGate = z dA`,
     /// `dUp = z dB`, `dZ += sum_t (gate dA + up dB)`.
     static void backward(
-            Parallel parallel, Tensor dGate, Tensor dUp, Tensor dZ, Tensor dY, Tensor gate, Tensor up, Tensor z) {
+            Parallel parallel, ColumnSums sums, PackBuffer[] scratch,
+            Tensor dGate, Tensor dUp, Tensor dZ, Tensor dY, Tensor gate, Tensor up, Tensor z) {
         if (!z.isPresent() && !dZ.isPresent()) {
             Tasks.flat(parallel, dY.elements(), (offset, count, task) -> backward(
                     dGate.address() + offset, dUp.address() + offset, dY.address() + offset,
                     gate.address() + offset, up.address() + offset, count));
             return;
         }
-        Tasks.columns(parallel, dY.rows(), dY.cols(), (from, to, worker) -> {
-            float[] open = new float[Tasks.COLUMNS];
-            for (int c = from; c < to; c++) {
-                open[c - from] = z.isPresent() ? Access.get(z.address() + (long) c * Float.BYTES) : 1;
-            }
-            float[] sums = new float[Tasks.COLUMNS];
-            for (int t = 0; t < dY.rows(); t++) {
-                long offset = ((long) t * dY.cols() + from) * Float.BYTES;
-                backwardGated(
-                        dGate.address() + offset, dUp.address() + offset, dY.address() + offset,
-                        gate.address() + offset, up.address() + offset, open, sums, to - from);
-                if ((t + 1) % Tasks.CHUNK == 0 || t == dY.rows() - 1) {
-                    flush(dZ, from, to, sums);
-                }
-            }
-        });
+        int n = dY.cols();
+        long row = (long) n * Float.BYTES;
+        ColumnSums.Row body = (t, sum, worker) -> {
+            long offset = t * row;
+            long open = z.isPresent() ? z.address() : ones(scratch[worker], n);
+            Row operands = new Row(dGate.address() + offset, dUp.address() + offset, sum, dY.address() + offset,
+                    gate.address() + offset, up.address() + offset, open);
+            backwardGated(scratch[worker], operands, n);
+        };
+        if (dZ.isPresent()) {
+            sums.addTo(dZ, dY.rows(), dY.elements(), body);
+        } else {
+            sums.run(dY.rows(), dY.cols(), dY.elements(), body);
+        }
     }
 
-    /// Adds the sums of a chunk of tokens to the gate's gradient, where one is wanted, and clears them.
-    private static void flush(Tensor dZ, int from, int to, float[] sums) {
-        for (int c = from; c < to && dZ.isPresent(); c++) {
-            long address = dZ.address() + (long) c * Float.BYTES;
-            Access.set(address, Access.get(address) + sums[c - from]);
+    /// A row of open gates behind the stage.
+    private static long ones(PackBuffer scratch, int n) {
+        long ones = scratch.ensure(STAGE * W + (long) n * Float.BYTES) + STAGE * W;
+        Elementwise.fill(ones, 1, n);
+        return ones;
+    }
+
+    /// Addresses of one row's operands; `sums` is padded to whole registers.
+    private record Row(long dGate, long dUp, long sums, long dY, long gate, long up, long z) {
+        /// The last `count` columns, fewer than a register, copied to `stage`; gradients go there too.
+        Row rest(long stage, int from, int count) {
+            long offset = (long) from * Float.BYTES;
+            Elementwise.fill(stage, 0, STAGE * L);
+            copy(stage, dY + offset, count);
+            copy(stage + W, gate + offset, count);
+            copy(stage + 2 * W, up + offset, count);
+            copy(stage + 3 * W, z + offset, count);
+            return new Row(stage + 4 * W, stage + 5 * W, sums + offset, stage, stage + W, stage + 2 * W, stage + 3 * W);
         }
-        Arrays.fill(sums, 0);
+
+        private static void copy(long to, long from, int count) {
+            MemorySegment.copy(NativeMemory.ALL, from, NativeMemory.ALL, to, (long) count * Float.BYTES);
+        }
+    }
+
+    /// Whole registers where they lie, then what is left, staged. There is one call of the kernel, and no masked copy of
+    /// its loop: with its vector operations twice in one method the compiler stops inlining them.
+    private static void backwardGated(PackBuffer scratch, Row row, int n) {
+        int whole = n / L * L;
+        for (int done = 0; done < n; ) {
+            int left = n - done;
+            boolean staged = left < L;
+            Row part = staged ? row.rest(scratch.ensure(STAGE * W), done, left) : row;
+            backwardGated(
+                    part.dGate, part.dUp, part.sums, part.dY, part.gate, part.up, part.z, staged ? L : whole);
+            if (staged) {
+                Row.copy(row.dGate + (long) done * Float.BYTES, part.dGate, left);
+                Row.copy(row.dUp + (long) done * Float.BYTES, part.dUp, left);
+            }
+            done += staged ? left : whole;
+        }
+    }
+
+    private static void backwardGated(
+            long dGate, long dUp, long sums, long dY, long gate, long up, long z, int n) {
+        for (int i = 0; i < n; i += L, dGate += W, dUp += W, sums += W, dY += W, gate += W, up += W, z += W) {
+            FloatVector open = load(z);
+            FloatVector g = load(gate);
+            FloatVector u = load(up);
+            FloatVector a = g.mul(open);
+            FloatVector s = sigmoid(a);
+            FloatVector silu = a.mul(s);
+            FloatVector d = load(dY);
+            FloatVector dA = d.mul(u.mul(open)).mul(ONE.sub(s).fma(silu, s));
+            FloatVector dB = d.mul(silu);
+            store(dUp, dB.mul(open));
+            store(dGate, dA.mul(open));
+            store(sums, g.fma(dA, u.fma(dB, load(sums))));
+        }
     }
 
     private static void backward(long dGate, long dUp, long dY, long gate, long up, int n) {
@@ -124,41 +178,6 @@ final class SwiGlu {
             FloatVector b = load(up, m);
             store(dUp, d.mul(silu), m);
             store(dGate, d.mul(b).mul(slope), m);
-        }
-    }
-
-    /// Every operand has at least `n` columns; `open` and `sums` have a whole number of registers.
-    private static void backwardGated(
-            long dGate, long dUp, long dY, long gate, long up, float[] open, float[] sums, int n) {
-        int i = 0;
-        for (; i <= n - L; i += L, dGate += W, dUp += W, dY += W, gate += W, up += W) {
-            FloatVector z = FloatVector.fromArray(Lanes.F32, open, i);
-            FloatVector g = load(gate);
-            FloatVector u = load(up);
-            FloatVector a = g.mul(z);
-            FloatVector s = sigmoid(a);
-            FloatVector silu = a.mul(s);
-            FloatVector d = load(dY);
-            FloatVector dA = d.mul(u.mul(z)).mul(ONE.sub(s).fma(silu, s));
-            FloatVector dB = d.mul(silu);
-            store(dUp, dB.mul(z));
-            store(dGate, dA.mul(z));
-            g.fma(dA, u.fma(dB, FloatVector.fromArray(Lanes.F32, sums, i))).intoArray(sums, i);
-        }
-        if (i < n) {
-            VectorMask<Float> m = first(n - i);
-            FloatVector z = FloatVector.fromArray(Lanes.F32, open, i);
-            FloatVector g = load(gate, m);
-            FloatVector u = load(up, m);
-            FloatVector a = g.mul(z);
-            FloatVector s = sigmoid(a);
-            FloatVector silu = a.mul(s);
-            FloatVector d = load(dY, m);
-            FloatVector dA = d.mul(u.mul(z)).mul(ONE.sub(s).fma(silu, s));
-            FloatVector dB = d.mul(silu);
-            store(dUp, dB.mul(z), m);
-            store(dGate, dA.mul(z), m);
-            g.fma(dA, u.fma(dB, FloatVector.fromArray(Lanes.F32, sums, i))).intoArray(sums, i);
         }
     }
 }

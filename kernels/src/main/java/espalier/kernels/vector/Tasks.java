@@ -5,10 +5,6 @@ package espalier.kernels.vector;
 final class Tasks {
     /// Elements of a task: 64 KiB, of which a few operands fit the second-level cache.
     static final int BLOCK = 1 << 14;
-    /// Columns of a task that sums over tokens; a multiple of every lane count.
-    static final int COLUMNS = 128;
-    /// Tokens that are summed in F32 before the sum is added to the total, which keeps rounding small.
-    static final int CHUNK = 16;
     /// Below as many elements waking a thread costs more than it saves.
     private static final long WORTHWHILE = 2L * BLOCK;
 
@@ -48,11 +44,6 @@ final class Tasks {
     static void rows(Parallel parallel, int rows, int cols, Range body) {
         int step = Math.max(1, BLOCK / Math.max(1, cols));
         ranges(parallel, (long) rows * cols, rows, step, body);
-    }
-
-    /// Tasks of [#COLUMNS] columns and all rows.
-    static void columns(Parallel parallel, int rows, int cols, Range body) {
-        ranges(parallel, (long) rows * cols, cols, COLUMNS, body);
     }
 
     /// Tasks of `step` items out of `items`, over `elements` elements altogether.

@@ -19,6 +19,8 @@ public final class VectorOps extends CpuOps {
     private final GemmOps products;
     private final Attention attention;
     private final AttentionBackward attentionBackward;
+    private final ColumnSums columnSums;
+    /// Of each worker, for rows of operands.
     private final PackBuffer[] scratch;
 
     /// Starts the worker threads.
@@ -29,6 +31,7 @@ public final class VectorOps extends CpuOps {
         products = new GemmOps(parallel);
         attention = new Attention(parallel, products.gemm());
         attentionBackward = new AttentionBackward(parallel, products.gemm());
+        columnSums = new ColumnSums(parallel);
         scratch = PackBuffer.perWorker(threads);
     }
 
@@ -139,7 +142,7 @@ public final class VectorOps extends CpuOps {
     public void rmsNormBackward(
             Tensor dX, Tensor dWeight, Tensor dY, Tensor x, Tensor weight, Tensor rstd, int divisor) {
         Shapes.rmsNormBackward(dX, dWeight, dY, x, weight, rstd, divisor);
-        RmsNorm.backward(parallel, dX, dWeight, dY, x, weight, rstd, divisor);
+        RmsNorm.backward(parallel, columnSums, dX, dWeight, dY, x, weight, rstd, divisor);
     }
 
     @Override
@@ -171,7 +174,7 @@ public final class VectorOps extends CpuOps {
     @Override
     public void swigluBackward(Tensor dGate, Tensor dUp, Tensor dZ, Tensor dY, Tensor gate, Tensor up, Tensor z) {
         Shapes.swigluBackward(dGate, dUp, dZ, dY, gate, up, z);
-        SwiGlu.backward(parallel, dGate, dUp, dZ, dY, gate, up, z);
+        SwiGlu.backward(parallel, columnSums, scratch, dGate, dUp, dZ, dY, gate, up, z);
     }
 
     @Override
@@ -183,7 +186,7 @@ public final class VectorOps extends CpuOps {
     @Override
     public void gateColumnsBackward(Tensor dX, Tensor dZ, Tensor dY, Tensor x, Tensor z, int width) {
         Shapes.gateColumnsBackward(dX, dZ, dY, x, z, width);
-        ColumnGates.backward(parallel, dX, dZ, dY, x, z, width);
+        ColumnGates.backward(parallel, columnSums, dX, dZ, dY, x, z, width);
     }
 
     @Override
@@ -228,7 +231,8 @@ public final class VectorOps extends CpuOps {
             Weight w, int fromRow, int rows, Tensor g, Tensor meanSquare) {
         Shapes.reduceSalience(rowScore, colScore, salience, w, fromRow, rows, g, meanSquare);
         Importance.reduce(
-                parallel, scratch, rowScore, colScore, salience, CpuWeight.from(w), fromRow, rows, g, meanSquare);
+                parallel, columnSums, scratch, rowScore, colScore, salience,
+                CpuWeight.from(w), fromRow, rows, g, meanSquare);
     }
 
     @Override
@@ -243,6 +247,7 @@ public final class VectorOps extends CpuOps {
         attention.close();
         attentionBackward.close();
         products.close();
+        columnSums.close();
         for (PackBuffer buffer : scratch) {
             buffer.close();
         }

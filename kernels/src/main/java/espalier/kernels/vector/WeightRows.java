@@ -24,6 +24,8 @@ final class WeightRows {
     /// As many 16-bit lanes as there are F32 lanes.
     private static final VectorSpecies<Short> I16 =
             VectorSpecies.of(short.class, VectorShape.forBitSize(L * Short.SIZE));
+    /// Columns of a task of the backward.
+    private static final int COLUMNS = 128;
     private static final int F16_MAGNITUDE = 0x7FFF;
     private static final int F16_INFINITY = 0x7C00;
     private static final int F32_INFINITY = 0x7F800000;
@@ -99,7 +101,7 @@ final class WeightRows {
 
     /// Every task adds the tokens in their order, so that a token that occurs twice gets the same bits each time.
     static void embedBackward(Parallel parallel, Tensor dTable, int fromRow, Tensor dY, int[] ids) { // dTable +=
-        Tasks.columns(parallel, dY.rows(), dY.cols(), (from, to, worker) -> {
+        Tasks.ranges(parallel, dY.elements(), dY.cols(), COLUMNS, (from, to, worker) -> {
             for (int t = 0; t < ids.length; t++) {
                 int row = ids[t] - fromRow;
                 if (row >= 0 && row < dTable.rows()) {

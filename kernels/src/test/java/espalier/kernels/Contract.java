@@ -1,0 +1,50 @@
+package espalier.kernels;
+
+import java.util.ArrayList;
+import java.util.List;
+
+/// Compares a backend with the reference.
+final class Contract {
+    private Contract() {}
+
+    /// @throws AssertionError naming the case, output and entry that differ by more than rounding
+    static void compare(OpCases.OpCase test, int tokens, int n, Ops reference, Ops tested) {
+        try (Scene expected = test.run(reference, tokens, n); Scene actual = test.run(tested, tokens, n)) {
+            if (expected.outputs.isEmpty() || !expected.outputs.keySet().equals(actual.outputs.keySet())) {
+                throw new AssertionError(test + " has the outputs " + expected.outputs.keySet());
+            }
+            expected.outputs.forEach((name, output) ->
+                    compare("%s [%d, %d] %s".formatted(test, tokens, n, name), output, actual.outputs.get(name)));
+        }
+    }
+
+    private static void compare(String what, Scene.Output expected, Scene.Output actual) {
+        double tolerance = tolerance(expected.length());
+        for (int i = 0; i < expected.values().length; i++) {
+            double e = expected.values()[i];
+            double a = actual.values()[i];
+            if (!(Math.abs(a - e) <= tolerance * Math.max(1, Math.abs(e)))) {
+                throw new AssertionError("%s[%d] is %s, expected %s within %s".formatted(what, i, a, e, tolerance));
+            }
+        }
+    }
+
+    /// What `length` random terms of size 1, added one after the other in F32, may be off: a sum of size `sqrt(i)` is
+    /// rounded at step `i`, so the error grows as `length`. Nothing for 0: conversions are exact.
+    static double tolerance(int length) {
+        return length == 0 ? 0 : 3e-7 * (1 + Math.sqrt(length)) + 5e-8 * length;
+    }
+
+    /// @return all bits of what a case wrote
+    static List<Long> bits(OpCases.OpCase test, int tokens, int n, Ops ops) {
+        try (Scene scene = test.run(ops, tokens, n)) {
+            List<Long> bits = new ArrayList<>();
+            for (Scene.Output output : scene.outputs.values()) {
+                for (double value : output.values()) {
+                    bits.add(Double.doubleToRawLongBits(value));
+                }
+            }
+            return bits;
+        }
+    }
+}

@@ -1,0 +1,353 @@
+package espalier.kernels;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+
+/// Every operation of the contract with its options, at a size: what the contract tests run on each backend.
+final class OpCases {
+    /// Widths that leave every kind of tail, and a few numbers of tokens.
+    static final int[][] SIZES = {
+        {5, 1}, {4, 7}, {3, 8}, {1, 13}, {2, 15}, {3, 16}, {2, 17}, {1, 31}, {2, 33}, {17, 64}, {37, 207}, {35, 1024},
+        {1, 4098}, {0, 16}, {3, 0}, {0, 0}
+    };
+
+    private OpCases() {}
+
+    /// Runs one operation and puts what it wrote into the scene.
+    @FunctionalInterface
+    interface Body {
+        void run(Scene s, int tokens, int n);
+    }
+
+    /// @param name says which operation and option
+    /// @param body runs it
+    record OpCase(String name, Body body) {
+        @Override
+        public String toString() {
+            return name;
+        }
+
+        Scene run(Ops ops, int tokens, int n) {
+            Scene scene = new Scene(ops, name.hashCode() * 31L + tokens * 100_003L + n);
+            body.run(scene, tokens, n);
+            scene.checkGuards();
+            return scene;
+        }
+    }
+
+    static List<OpCase> all() {
+        List<OpCase> cases = new ArrayList<>();
+        elementwise(cases);
+        weights(cases);
+        matrices(cases);
+        norms(cases);
+        attention(cases);
+        gates(cases);
+        losses(cases);
+        importance(cases);
+        return cases;
+    }
+
+    private static void elementwise(List<OpCase> cases) {
+        cases.add(new OpCase("fill", (s, tokens, n) -> {
+            Tensor y = s.empty(tokens, n);
+            s.ops.fill(y, -2.5f);
+            s.output("y", y, 1);
+        }));
+        cases.add(new OpCase("copy", (s, tokens, n) -> {
+            Tensor y = s.empty(tokens, n);
+            s.ops.copy(y, s.random(tokens, n));
+            s.output("y", y, 1);
+        }));
+        cases.add(new OpCase("addScaled", (s, tokens, n) -> {
+            Tensor y = s.random(tokens, n);
+            s.ops.addScaled(y, s.random(tokens, n), 0.7f);
+            s.output("y", y, 1);
+        }));
+        cases.add(new OpCase("addSquare", (s, tokens, n) -> {
+            Tensor y = s.random(tokens, n);
+            s.ops.addSquare(y, s.random(tokens, n), 0.3f);
+            s.output("y", y, 1);
+        }));
+        cases.add(new OpCase("sumOfSquares", (s, tokens, n) -> {
+            s.output("sum", new double[] {s.ops.sumOfSquares(s.random(tokens, n))}, 1);
+        }));
+        cases.add(new OpCase("addBias", (s, tokens, n) -> {
+            Tensor y = s.random(tokens, n);
+            s.ops.addBias(y, s.random(1, n));
+            s.output("y", y, 1);
+        }));
+        cases.add(new OpCase("biasBackward", (s, tokens, n) -> {
+            Tensor dBias = s.random(1, n);
+            s.ops.biasBackward(dBias, s.random(tokens, n));
+            s.output("dBias", dBias, tokens);
+        }));
+    }
+
+    private static void weights(List<OpCase> cases) {
+        for (DType type : DType.values()) {
+            cases.add(new OpCase("dequantize " + type, (s, tokens, n) -> {
+                Weight w = s.weight(tokens + 3, n, type);
+                Tensor y = s.empty(tokens, n);
+                s.ops.dequantize(y, w, 2);
+                s.output("y", y, 0);
+            }));
+            cases.add(new OpCase("embed " + type, (s, tokens, n) -> {
+                Weight table = s.weight(11, n, type);
+                Tensor y = s.empty(tokens, n);
+                s.ops.embed(y, table, s.belowMany(tokens, 11));
+                s.output("y", y, 0);
+            }));
+            for (boolean accumulate : new boolean[] {false, true}) {
+                cases.add(new OpCase("linear " + type + " " + accumulate, (s, tokens, n) -> {
+                    Weight w = s.weight(Math.min(n, 77), n, type);
+                    Tensor y = output(s, tokens, w.rows(), accumulate);
+                    s.ops.linear(y, s.random(tokens, n), w, accumulate);
+                    s.output("y", y, n);
+                }));
+                cases.add(new OpCase("linearBackward " + type + " " + accumulate, (s, tokens, n) -> {
+                    Weight w = s.weight(Math.min(n, 77), n, type);
+                    Tensor dX = output(s, tokens, n, accumulate);
+                    s.ops.linearBackward(dX, s.random(tokens, w.rows()), w, accumulate);
+                    s.output("dX", dX, w.rows());
+                }));
+            }
+        }
+        cases.add(new OpCase("embedBackward", (s, tokens, n) -> {
+            Tensor dTable = s.random(6, n);
+            s.ops.embedBackward(dTable, 2, s.random(tokens, n), s.belowMany(tokens, 11));
+            s.output("dTable", dTable, tokens);
+        }));
+    }
+
+    private static Tensor output(Scene s, int rows, int cols, boolean accumulate) {
+        return accumulate ? s.random(rows, cols) : s.empty(rows, cols);
+    }
+
+    private static void matrices(List<OpCase> cases) {
+        for (boolean accumulate : new boolean[] {false, true}) {
+            cases.add(new OpCase("weightGradient " + accumulate, (s, tokens, n) -> {
+                Tensor dW = output(s, 5, n, accumulate);
+                s.ops.weightGradient(dW, s.random(tokens, 9), 3, s.random(tokens, n), accumulate);
+                s.output("dW", dW, tokens);
+            }));
+            cases.add(new OpCase("matmulNT " + accumulate, (s, tokens, n) -> {
+                Tensor c = output(s, tokens, 19, accumulate);
+                s.ops.matmulNT(c, s.random(tokens, n), s.random(19, n), 0.5f, accumulate);
+                s.output("c", c, n);
+            }));
+            cases.add(new OpCase("matmulNN " + accumulate, (s, tokens, n) -> {
+                Tensor c = output(s, tokens, n, accumulate);
+                s.ops.matmulNN(c, s.random(tokens, 19), s.random(19, n), 0.5f, accumulate);
+                s.output("c", c, 19);
+            }));
+            cases.add(new OpCase("matmulTN " + accumulate, (s, tokens, n) -> {
+                Tensor c = output(s, 19, n, accumulate);
+                s.ops.matmulTN(c, s.random(tokens, 19), s.random(tokens, n), 0.5f, accumulate);
+                s.output("c", c, tokens);
+            }));
+        }
+    }
+
+    private static void norms(List<OpCase> cases) {
+        cases.add(new OpCase("rmsNorm", (s, tokens, n) -> {
+            Tensor y = s.empty(tokens, n);
+            Tensor rstd = s.empty(tokens, 1);
+            s.ops.rmsNorm(y, rstd, s.random(tokens, n), s.random(1, n), 1e-5f, n + 3);
+            s.output("y", y, n);
+            s.output("rstd", rstd, n);
+        }));
+        for (boolean weightGradient : new boolean[] {true, false}) {
+            cases.add(new OpCase("rmsNormBackward " + weightGradient, (s, tokens, n) -> {
+                Tensor dX = s.random(tokens, n);
+                Tensor dWeight = weightGradient ? s.random(1, n) : Tensor.NONE;
+                Tensor rstd = s.random(tokens, 1);
+                s.ops.rmsNormBackward(
+                        dX, dWeight, s.random(tokens, n), s.random(tokens, n), s.random(1, n), rstd, n + 3);
+                s.output("dX", dX, n);
+                if (weightGradient) {
+                    s.output("dWeight", dWeight, tokens);
+                }
+            }));
+        }
+    }
+
+    /// Here `n` gives the number of positions or heads, so that it stays small.
+    private static void attention(List<OpCase> cases) {
+        for (boolean inverse : new boolean[] {false, true}) {
+            cases.add(new OpCase("rope " + inverse, (s, tokens, n) -> {
+                int headDim = 2 * Math.clamp(n, 1, 40);
+                RopeTable table = RopeTable.create(s.ops, s.memory, 10_000, headDim, 64);
+                Tensor x = s.random(tokens, Math.min(n, 3) * headDim);
+                s.ops.rope(x, table, s.belowMany(tokens, 64), inverse);
+                s.output("x", x, 1);
+            }));
+        }
+        cases.add(new OpCase("attention packed", (s, tokens, n) -> {
+            HeadMap heads = headsFor(n);
+            int[] starts = {0, tokens / 3, tokens / 3, tokens};
+            Tensor q = s.random(tokens, heads.heads() * heads.headDim());
+            Tensor k = s.random(tokens, heads.kvHeads() * heads.headDim());
+            Tensor v = s.random(tokens, heads.kvHeads() * heads.headDim());
+            Tensor out = s.empty(tokens, q.cols());
+            Tensor lse = s.empty(tokens, heads.heads());
+            s.ops.attention(out, lse, q, KeyValues.packed(starts, k, v), heads);
+            s.output("out", out, tokens);
+            s.output("lse", lse, tokens);
+            Tensor dQ = s.empty(tokens, q.cols());
+            Tensor dK = s.empty(tokens, k.cols());
+            Tensor dV = s.empty(tokens, k.cols());
+            s.ops.attentionBackward(
+                    dQ, dK, dV, s.random(tokens, q.cols()), out, lse, q, k, v, starts, heads);
+            s.output("dQ", dQ, tokens * heads.headDim());
+            s.output("dK", dK, tokens * heads.headDim());
+            s.output("dV", dV, tokens * heads.headDim());
+        }));
+        cases.add(new OpCase("attention paged", (s, tokens, n) -> {
+            HeadMap heads = headsFor(n);
+            int width = heads.kvHeads() * heads.headDim();
+            int pageRows = 8;
+            int[] starts = {0, tokens / 2, tokens};
+            int[] lengths = {tokens / 2 + 19, tokens - tokens / 2};
+            Tensor[][] keys = new Tensor[2][];
+            Tensor[][] values = new Tensor[2][];
+            for (int i = 0; i < 2; i++) {
+                int pages = Math.ceilDiv(lengths[i], pageRows);
+                keys[i] = new Tensor[pages];
+                values[i] = new Tensor[pages];
+                for (int p = 0; p < pages; p++) {
+                    keys[i][p] = s.random(pageRows, width);
+                    values[i][p] = s.random(pageRows, width);
+                }
+            }
+            Tensor q = s.random(tokens, heads.heads() * heads.headDim());
+            Tensor out = s.empty(tokens, q.cols());
+            Tensor lse = s.empty(tokens, heads.heads());
+            s.ops.attention(out, lse, q, new KeyValues(starts, lengths, pageRows, keys, values), heads);
+            s.output("out", out, tokens + 19);
+            s.output("lse", lse, tokens + 19);
+        }));
+    }
+
+    private static HeadMap headsFor(int n) {
+        int headDim = 2 * Math.clamp(n, 1, 36);
+        return n == 0 ? HeadMap.of(new int[0], 2) : HeadMap.of(new int[] {2, 0, 1 + n % 3}, headDim);
+    }
+
+    private static void gates(List<OpCase> cases) {
+        for (boolean gated : new boolean[] {false, true}) {
+            cases.add(new OpCase("swiglu gated=" + gated, (s, tokens, n) -> {
+                Tensor y = s.empty(tokens, n);
+                s.ops.swiglu(y, wide(s, tokens, n), s.random(tokens, n), gated ? s.random(1, n) : Tensor.NONE);
+                s.output("y", y, 8);
+            }));
+            for (boolean gateGradient : new boolean[] {false, true}) {
+                cases.add(new OpCase("swigluBackward gated=" + gated + " dZ=" + gateGradient, (s, tokens, n) -> {
+                    Tensor gate = wide(s, tokens, n);
+                    Tensor dGate = s.random(tokens, n);
+                    Tensor dUp = s.empty(tokens, n);
+                    Tensor dZ = gateGradient ? s.random(1, n) : Tensor.NONE;
+                    Tensor z = gated ? s.random(1, n) : Tensor.NONE;
+                    s.ops.swigluBackward(dGate, dUp, dZ, dGate, gate, s.random(tokens, n), z);
+                    s.output("dGate", dGate, 8);
+                    s.output("dUp", dUp, 8);
+                    if (gateGradient) {
+                        s.output("dZ", dZ, tokens * 30);
+                    }
+                }));
+            }
+        }
+        for (int width : new int[] {1, 2, 18}) {
+            for (boolean accumulate : new boolean[] {false, true}) {
+                cases.add(new OpCase("gateColumns width=" + width + " " + accumulate, (s, tokens, n) -> {
+                    Tensor x = s.random(tokens, n / width * width);
+                    s.ops.gateColumns(x, x, s.random(1, n / width), width, accumulate);
+                    s.output("y", x, 1);
+                }));
+            }
+            for (boolean gateGradient : new boolean[] {false, true}) {
+                cases.add(new OpCase("gateColumnsBackward width=" + width + " " + gateGradient, (s, tokens, n) -> {
+                    Tensor dX = s.random(tokens, n / width * width);
+                    Tensor dZ = gateGradient ? s.random(1, n / width) : Tensor.NONE;
+                    s.ops.gateColumnsBackward(
+                            dX, dZ, dX, s.random(tokens, dX.cols()), s.random(1, n / width), width);
+                    s.output("dX", dX, 1);
+                    if (gateGradient) {
+                        s.output("dZ", dZ, tokens * width);
+                    }
+                }));
+            }
+        }
+    }
+
+    /// Numbers between -30 and 30.
+    private static Tensor wide(Scene s, int rows, int cols) {
+        float[] values = s.randomHost(rows * cols);
+        for (int i = 0; i < values.length; i++) {
+            values[i] *= 30;
+        }
+        return s.tensor(rows, cols, values);
+    }
+
+    private static void losses(List<OpCase> cases) {
+        for (float scale : new float[] {0, 0.25f}) {
+            cases.add(new OpCase("crossEntropy scale=" + scale, (s, tokens, n) -> {
+                Tensor logits = wide(s, tokens, n);
+                int[] targets = new int[tokens];
+                for (int t = 0; t < tokens; t++) {
+                    targets[t] = t % 4 == 1 || n == 0 ? -1 : s.below(n);
+                }
+                double[] loss = new double[tokens];
+                s.ops.crossEntropy(loss, logits, targets, scale);
+                s.output("loss", loss, 8);
+                s.output("logits", logits, 8);
+            }));
+            cases.add(new OpCase("klDivergence scale=" + scale, (s, tokens, n) -> {
+                int vocab = Math.max(1, n);
+                Tensor student = wide(s, tokens, vocab);
+                double[] loss = new double[tokens];
+                s.ops.klDivergence(loss, student, wide(s, tokens, vocab), 1.7f, scale);
+                s.output("loss", loss, 100);
+                s.output("student", student, 30);
+            }));
+        }
+        cases.add(new OpCase("squaredError", (s, tokens, n) -> {
+            Tensor student = holes(s, tokens, n);
+            Tensor teacher = s.random(tokens, n);
+            SquaredError error = s.ops.squaredError(student, teacher);
+            s.output("error", new double[] {error.sum(), error.count()}, 1);
+            Tensor dStudent = s.random(tokens, n);
+            s.ops.squaredErrorBackward(dStudent, student, teacher, 0.3f);
+            s.output("dStudent", dStudent, 1);
+        }));
+    }
+
+    /// Every third number is a zero, with either sign.
+    private static Tensor holes(Scene s, int rows, int cols) {
+        float[] values = s.randomHost(rows * cols);
+        for (int i = 0; i < values.length; i += 3) {
+            values[i] = i % 2 == 0 ? 0f : -0f;
+        }
+        return s.tensor(rows, cols, values);
+    }
+
+    private static void importance(List<OpCase> cases) {
+        for (Salience salience : Salience.values()) {
+            for (DType type : DType.values()) {
+                cases.add(new OpCase("reduceSalience " + salience + " " + type, (s, tokens, n) -> {
+                    Weight w = s.weight(tokens + 2, n, type);
+                    Tensor g = salience.needsGradient() ? s.random(tokens, n) : Tensor.NONE;
+                    Tensor meanSquare = salience.needsMeanSquare() ? s.random(tokens, n) : Tensor.NONE;
+                    double[] rowScore = new double[tokens];
+                    double[] colScore = new double[n];
+                    Arrays.fill(rowScore, 0.5);
+                    Arrays.fill(colScore, -0.5);
+                    s.ops.reduceSalience(rowScore, colScore, salience, w, 1, tokens, g, meanSquare);
+                    s.output("rowScore", rowScore, n);
+                    s.output("colScore", colScore, tokens);
+                }));
+            }
+        }
+    }
+}
