@@ -6,9 +6,6 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import espalier.kernels.DType;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Path;
-import java.util.concurrent.TimeUnit;
 import jdk.incubator.vector.FloatVector;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -50,31 +47,18 @@ class LaneWidthTest {
         }
     }
 
-    private static String run(String bits) throws IOException, InterruptedException {
-        Process process = new ProcessBuilder(
-                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                "--add-modules", "jdk.incubator.vector", "--enable-native-access=ALL-UNNAMED",
-                "-D" + Lanes.PROPERTY + "=" + bits, "-cp", System.getProperty("java.class.path"),
-                Checks.class.getName(), bits)
-                .redirectErrorStream(true)
-                .start();
-        String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-        assertTrue(process.waitFor(10, TimeUnit.SECONDS), "the process did not end");
-        return output;
-    }
-
     @ParameterizedTest
     @ValueSource(strings = {"128", "256", "512"})
     void kernelsAreRightAtEveryWidth(String bits) throws IOException, InterruptedException {
         // Wider than the machine, every operation is emulated: minutes for what takes a second.
         assumeTrue(Integer.parseInt(bits) <= FloatVector.SPECIES_PREFERRED.vectorBitSize());
-        String output = run(bits);
-        assertTrue(output.endsWith("checked\n"), output);
+        String output = ChildProcess.run(Checks.class, bits, "-D" + Lanes.PROPERTY + "=" + bits);
+        assertEquals("checked\n", output);
     }
 
     @Test
     void anotherWidthIsRefused() throws IOException, InterruptedException {
-        String output = run("100");
+        String output = ChildProcess.run(Checks.class, "100", "-D" + Lanes.PROPERTY + "=100");
         assertTrue(output.contains("espalier.laneBits must be 128, 256 or 512, got 100"), output);
     }
 }
