@@ -1,3 +1,0 @@
-package espalier.tokenizer;
-
-final class Placeholder {}
