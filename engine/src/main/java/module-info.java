@@ -4,6 +4,7 @@ module espalier.engine {
     requires com.fasterxml.jackson.databind;
 
     exports espalier.engine.adapt;
+    exports espalier.engine.generate;
     exports espalier.engine.model;
     exports espalier.engine.weights;
 }
