@@ -1,7 +1,7 @@
 /// Checkpoints, Llama-family models forward and backward, structured pruning, generation.
 module espalier.engine {
     requires transitive espalier.kernels;
-    requires com.fasterxml.jackson.databind;
+    requires transitive com.fasterxml.jackson.databind;
 
     exports espalier.engine.adapt;
     exports espalier.engine.generate;

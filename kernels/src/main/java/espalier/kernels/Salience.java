@@ -34,4 +34,21 @@ public enum Salience {
     public boolean needsMeanSquare() {
         return needsMeanSquare;
     }
+
+    /// One element's contribution.
+    ///
+    /// @param w weight
+    /// @param g gradient of the batch's loss
+    /// @param a mean of the squared per-sample gradients
+    /// @return the contribution; [#VECTOR]'s keeps its sign
+    public double of(double w, double g, double a) {
+        return switch (this) {
+            case VECTOR -> w * g;
+            case FIRST_ORDER -> Math.abs(w * g);
+            case SECOND_ORDER -> Math.abs(w * a * w);
+            case MIXED -> Math.abs(w * g - 0.5 * w * a * w);
+            case L1 -> Math.abs(w);
+            case L2 -> w * w;
+        };
+    }
 }

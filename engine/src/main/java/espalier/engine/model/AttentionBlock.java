@@ -33,58 +33,58 @@ record AttentionBlock(Norm norm, Projection q, Projection k, Projection v, Proje
     }
 
     /// y `[tokens, hidden]`, =; x `[tokens, hidden]`.
-    Kept forward(Tensor y, Tensor x, Step step) {
-        Ops ops = step.ops();
-        Kept kept = take(x.rows(), x.cols(), step.ws());
-        norm.forward(kept.normed, kept.rstd, x, step);
-        q.forward(kept.q, kept.normed, false, step);
-        k.forward(kept.k, kept.normed, false, step);
-        v.forward(kept.v, kept.normed, false, step);
-        ops.rope(kept.q, step.rope(), step.batch().positions(), false);
-        ops.rope(kept.k, step.rope(), step.batch().positions(), false);
-        KeyValues keyValues = step.batch().cache().isPresent()
-                ? step.batch().cache().get().cache().append(step.layer(), step.batch(), kept.k, kept.v)
-                : KeyValues.packed(step.batch().sequenceStart(), kept.k, kept.v);
+    Kept forward(Tensor y, Tensor x, LayerCall call) {
+        Ops ops = call.ops();
+        Kept kept = take(x.rows(), x.cols(), call.ws());
+        norm.forward(kept.normed, kept.rstd, x, call);
+        q.forward(kept.q, kept.normed, false, call);
+        k.forward(kept.k, kept.normed, false, call);
+        v.forward(kept.v, kept.normed, false, call);
+        ops.rope(kept.q, call.rope(), call.batch().positions(), false);
+        ops.rope(kept.k, call.rope(), call.batch().positions(), false);
+        KeyValues keyValues = call.batch().cache().isPresent()
+                ? call.batch().cache().get().cache().append(call.layer(), call.batch(), kept.k, kept.v)
+                : KeyValues.packed(call.batch().sequenceStart(), kept.k, kept.v);
         ops.attention(kept.out, kept.lse, kept.q, keyValues, heads);
-        long mark = step.ws().mark();
-        Residual.forward(y, x, o, gated(kept.out, step), step);
-        step.ws().release(mark);
+        long mark = call.ws().mark();
+        Residual.forward(y, x, o, gated(kept.out, call), call);
+        call.ws().release(mark);
         return kept;
     }
 
-    private Tensor gated(Tensor out, Step step) {
-        if (!step.headGate().isPresent()) {
+    private Tensor gated(Tensor out, LayerCall call) {
+        if (!call.headGate().isPresent()) {
             return out;
         }
-        Tensor gated = step.ws().take(out.rows(), out.cols());
-        step.ops().gateColumns(gated, out, step.headGate(), heads.headDim(), false);
+        Tensor gated = call.ws().take(out.rows(), out.cols());
+        call.ops().gateColumns(gated, out, call.headGate(), heads.headDim(), false);
         return gated;
     }
 
     /// d `[tokens, hidden]`: the gradient of y on entry, of x on return.
-    void backward(Tensor d, Tensor x, Kept kept, Step step) {
-        Ops ops = step.ops();
-        Workspace ws = step.ws();
+    void backward(Tensor d, Tensor x, Kept kept, LayerCall call) {
+        Ops ops = call.ops();
+        Workspace ws = call.ws();
         int tokens = x.rows();
         long mark = ws.mark();
         Tensor dOut = ws.take(tokens, q.outputs());
-        Residual.backward(dOut, d, o, gated(kept.out, step), step);
-        if (step.headGate().isPresent()) {
+        Residual.backward(dOut, d, o, gated(kept.out, call), call);
+        if (call.headGate().isPresent()) {
             ops.gateColumnsBackward(
-                    dOut, step.headGateGradient(), dOut, kept.out, step.headGate(), heads.headDim());
+                    dOut, call.headGateGradient(), dOut, kept.out, call.headGate(), heads.headDim());
         }
         Tensor dQ = ws.take(tokens, q.outputs());
         Tensor dK = ws.take(tokens, k.outputs());
         Tensor dV = ws.take(tokens, v.outputs());
         ops.attentionBackward(
-                dQ, dK, dV, dOut, kept.out, kept.lse, kept.q, kept.k, kept.v, step.batch().sequenceStart(), heads);
-        ops.rope(dQ, step.rope(), step.batch().positions(), true);
-        ops.rope(dK, step.rope(), step.batch().positions(), true);
+                dQ, dK, dV, dOut, kept.out, kept.lse, kept.q, kept.k, kept.v, call.batch().sequenceStart(), heads);
+        ops.rope(dQ, call.rope(), call.batch().positions(), true);
+        ops.rope(dK, call.rope(), call.batch().positions(), true);
         Tensor dNormed = ws.take(tokens, x.cols());
-        q.backward(dNormed, false, dQ, kept.normed, step);
-        k.backward(dNormed, true, dK, kept.normed, step);
-        v.backward(dNormed, true, dV, kept.normed, step);
-        norm.backward(d, dNormed, x, kept.rstd, step);
+        q.backward(dNormed, false, dQ, kept.normed, call);
+        k.backward(dNormed, true, dK, kept.normed, call);
+        v.backward(dNormed, true, dV, kept.normed, call);
+        norm.backward(d, dNormed, x, kept.rstd, call);
         ws.release(mark);
     }
 }

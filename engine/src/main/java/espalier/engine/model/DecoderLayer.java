@@ -58,20 +58,20 @@ public final class DecoderLayer {
 
     /// @param y `[tokens, hidden]`, =
     /// @param x `[tokens, hidden]`
-    /// @param step what the layer is run with; its workspace keeps the activations
+    /// @param call what the layer is run with; its workspace keeps the activations
     /// @return the activations; whoever took the workspace's mark before decides how long they stay
-    LayerTape forward(Tensor y, Tensor x, Step step) {
-        Tensor middle = step.ws().take(x.rows(), x.cols());
-        AttentionBlock.Kept first = attention.forward(middle, x, step);
-        FeedForwardBlock.Kept second = feedForward.forward(y, middle, step);
+    LayerTape forward(Tensor y, Tensor x, LayerCall call) {
+        Tensor middle = call.ws().take(x.rows(), x.cols());
+        AttentionBlock.Kept first = attention.forward(middle, x, call);
+        FeedForwardBlock.Kept second = feedForward.forward(y, middle, call);
         return new LayerTape(x, middle, first, second);
     }
 
     /// @param d `[tokens, hidden]`: the gradient of the layer's output on entry, of its input on return
-    /// @param tape from the forward with the same step
-    /// @param step as in the forward
-    void backward(Tensor d, LayerTape tape, Step step) {
-        feedForward.backward(d, tape.middle(), tape.feedForward(), step);
-        attention.backward(d, tape.input(), tape.attention(), step);
+    /// @param tape from the forward with the same call
+    /// @param call as in the forward
+    void backward(Tensor d, LayerTape tape, LayerCall call) {
+        feedForward.backward(d, tape.middle(), tape.feedForward(), call);
+        attention.backward(d, tape.input(), tape.attention(), call);
     }
 }

@@ -25,37 +25,37 @@ record FeedForwardBlock(Norm norm, Projection gate, Projection up, Projection do
     }
 
     /// y `[tokens, hidden]`, =; x `[tokens, hidden]`.
-    Kept forward(Tensor y, Tensor x, Step step) {
-        Kept kept = take(x.rows(), x.cols(), step.ws());
-        norm.forward(kept.normed, kept.rstd, x, step);
-        gate.forward(kept.gate, kept.normed, false, step);
-        up.forward(kept.up, kept.normed, false, step);
-        long mark = step.ws().mark();
-        Residual.forward(y, x, down, activated(kept, step), step);
-        step.ws().release(mark);
+    Kept forward(Tensor y, Tensor x, LayerCall call) {
+        Kept kept = take(x.rows(), x.cols(), call.ws());
+        norm.forward(kept.normed, kept.rstd, x, call);
+        gate.forward(kept.gate, kept.normed, false, call);
+        up.forward(kept.up, kept.normed, false, call);
+        long mark = call.ws().mark();
+        Residual.forward(y, x, down, activated(kept, call), call);
+        call.ws().release(mark);
         return kept;
     }
 
-    private Tensor activated(Kept kept, Step step) {
-        Tensor activated = step.ws().take(kept.gate.rows(), kept.gate.cols());
-        step.ops().swiglu(activated, kept.gate, kept.up, step.ffnGate());
+    private Tensor activated(Kept kept, LayerCall call) {
+        Tensor activated = call.ws().take(kept.gate.rows(), kept.gate.cols());
+        call.ops().swiglu(activated, kept.gate, kept.up, call.ffnGate());
         return activated;
     }
 
     /// d `[tokens, hidden]`: the gradient of y on entry, of x on return.
-    void backward(Tensor d, Tensor x, Kept kept, Step step) {
-        Ops ops = step.ops();
-        Workspace ws = step.ws();
+    void backward(Tensor d, Tensor x, Kept kept, LayerCall call) {
+        Ops ops = call.ops();
+        Workspace ws = call.ws();
         int tokens = x.rows();
         long mark = ws.mark();
         Tensor dGate = ws.take(tokens, gate.outputs());
         Tensor dUp = ws.take(tokens, up.outputs());
-        Residual.backward(dGate, d, down, activated(kept, step), step);
-        ops.swigluBackward(dGate, dUp, step.ffnGateGradient(), dGate, kept.gate, kept.up, step.ffnGate());
+        Residual.backward(dGate, d, down, activated(kept, call), call);
+        ops.swigluBackward(dGate, dUp, call.ffnGateGradient(), dGate, kept.gate, kept.up, call.ffnGate());
         Tensor dNormed = ws.take(tokens, x.cols());
-        gate.backward(dNormed, false, dGate, kept.normed, step);
-        up.backward(dNormed, true, dUp, kept.normed, step);
-        norm.backward(d, dNormed, x, kept.rstd, step);
+        gate.backward(dNormed, false, dGate, kept.normed, call);
+        up.backward(dNormed, true, dUp, kept.normed, call);
+        norm.backward(d, dNormed, x, kept.rstd, call);
         ws.release(mark);
     }
 }

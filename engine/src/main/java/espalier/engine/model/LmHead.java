@@ -21,6 +21,10 @@ public final class LmHead {
         this.ops = ops;
     }
 
+    Weight weight() {
+        return weight;
+    }
+
     /// @return rows of a chunk: as many as fit 64 MiB of logits, at least 16 and at most 512
     public int chunkRows() {
         return chunkRows(weight.rows());

@@ -100,6 +100,10 @@ public final class Model implements AutoCloseable {
         return lmHead;
     }
 
+    Weight embedding() {
+        return embedding;
+    }
+
     /// Runs the model up to the final norm.
     ///
     /// @param batch the tokens
@@ -122,7 +126,7 @@ public final class Model implements AutoCloseable {
         for (int layer = 0; layer < shape.layers().size(); layer++) {
             Tensor y = keep == Keep.NOTHING ? spare : ws.take(tokens, shape.hidden());
             long mark = ws.mark();
-            LayerTape tape = layers.apply(layer).forward(y, x, step(layer, batch, pass, ws));
+            LayerTape tape = layers.apply(layer).forward(y, x, call(layer, batch, pass, ws));
             if (keep == Keep.ACTIVATIONS) {
                 tapes.add(tape);
             } else {
@@ -136,7 +140,7 @@ public final class Model implements AutoCloseable {
             x = y;
         }
         states.add(x);
-        finalNorm.forward(normed, rstd, x, step(0, batch, pass, ws));
+        finalNorm.forward(normed, rstd, x, call(0, batch, pass, ws));
         batch.cache().ifPresent(slots -> slots.cache().advance(batch));
         return new Hidden(batch, normed, rstd, states, tapes);
     }
@@ -176,17 +180,17 @@ public final class Model implements AutoCloseable {
         }
         long start = ws.mark();
         Tensor d = ws.takeZeros(batch.tokens(), shape.hidden());
-        finalNorm.backward(d, dNormed, hidden.states().get(layerCount), hidden.rstd(), step(0, batch, pass, ws));
+        finalNorm.backward(d, dNormed, hidden.states().get(layerCount), hidden.rstd(), call(0, batch, pass, ws));
         Tensor unused = hidden.tapes().isEmpty() ? ws.take(batch.tokens(), shape.hidden()) : Tensor.NONE;
         for (int layer = layerCount - 1; layer >= 0; layer--) {
             states.add(layer + 1, d);
             long mark = ws.mark();
             DecoderLayer decoder = layers.apply(layer);
-            Step step = step(layer, batch, pass, ws);
+            LayerCall call = call(layer, batch, pass, ws);
             LayerTape tape = hidden.tapes().isEmpty()
-                    ? decoder.forward(unused, hidden.states().get(layer), step)
+                    ? decoder.forward(unused, hidden.states().get(layer), call)
                     : hidden.tapes().get(layer);
-            decoder.backward(d, tape, step);
+            decoder.backward(d, tape, call);
             ws.release(mark);
         }
         embedBackward(d, batch, pass, ws);
@@ -209,8 +213,8 @@ public final class Model implements AutoCloseable {
         ws.release(mark);
     }
 
-    private Step step(int layer, Batch batch, Pass pass, Workspace ws) {
-        return new Step(layer, batch, pass, rope, ops, ws);
+    private LayerCall call(int layer, Batch batch, Pass pass, Workspace ws) {
+        return new LayerCall(layer, batch, pass, rope, ops, ws);
     }
 
     private void checkTokens(Batch batch) {

@@ -1,6 +1,7 @@
 package espalier.engine.model;
 
 import espalier.engine.weights.LayerShape;
+import espalier.engine.weights.PretrainedConfig;
 import espalier.kernels.Check;
 import java.util.List;
 
@@ -42,6 +43,22 @@ public record ModelShape(
         Check.positive("hidden_size", hidden);
         Check.positive("max_position_embeddings", maxPositions);
         layers = List.copyOf(layers);
+    }
+
+    /// @param config a configuration
+    /// @return the shape it describes
+    public static ModelShape of(PretrainedConfig config) {
+        return new ModelShape(
+                config.vocabSize(),
+                config.hiddenSize(),
+                config.layers().stream()
+                        .map(w -> new LayerShape(w.queriesPerKv(), w.headDim(), w.ffn()))
+                        .toList(),
+                config.tied(),
+                new Biases(config.attentionBias(), config.oProjBias(), config.mlpBias()),
+                config.rmsNormEps(),
+                config.ropeTheta(),
+                config.maxPositions());
     }
 
     /// @param newHidden residual width

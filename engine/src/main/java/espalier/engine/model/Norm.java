@@ -10,20 +10,20 @@ import espalier.kernels.Tensor;
 /// @param eps added to the mean square
 record Norm(NormSite site, Tensor weight, float eps) {
     /// y = norm(x), rstd `[tokens, 1]` =.
-    void forward(Tensor y, Tensor rstd, Tensor x, Step step) {
-        step.ops().rmsNorm(y, rstd, x, weight, eps, step.normDivisor(weight.cols()));
+    void forward(Tensor y, Tensor rstd, Tensor x, LayerCall call) {
+        call.ops().rmsNorm(y, rstd, x, weight, eps, call.normDivisor(weight.cols()));
     }
 
     /// dX +=; the weight's gradient goes to its sink, per sequence where the sink has a row for each.
-    void backward(Tensor dX, Tensor dY, Tensor x, Tensor rstd, Step step) {
-        Ops ops = step.ops();
-        int divisor = step.normDivisor(weight.cols());
-        Tensor dWeight = step.pass().weightGradients().norm(site, step.layer());
+    void backward(Tensor dX, Tensor dY, Tensor x, Tensor rstd, LayerCall call) {
+        Ops ops = call.ops();
+        int divisor = call.normDivisor(weight.cols());
+        Tensor dWeight = call.pass().weightGradients().norm(site, call.layer());
         if (dWeight.rows() <= 1) {
             ops.rmsNormBackward(dX, dWeight, dY, x, weight, rstd, divisor);
             return;
         }
-        int[] start = step.batch().sequenceStart();
+        int[] start = call.batch().sequenceStart();
         for (int s = 0; s < dWeight.rows(); s++) {
             ops.rmsNormBackward(
                     dX.rowRange(start[s], start[s + 1]),

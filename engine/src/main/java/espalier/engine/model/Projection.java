@@ -21,57 +21,57 @@ record Projection(Site site, Weight weight, Tensor bias) {
     }
 
     /// y = x W^T + bias + adapter, or y += with `accumulate`.
-    void forward(Tensor y, Tensor x, boolean accumulate, Step step) {
-        Ops ops = step.ops();
+    void forward(Tensor y, Tensor x, boolean accumulate, LayerCall call) {
+        Ops ops = call.ops();
         ops.linear(y, x, weight, accumulate);
         if (bias.isPresent()) {
             ops.addBias(y, bias);
         }
-        Optional<LoraAdapter> adapter = step.pass().adapters().get(step.layer(), site);
+        Optional<LoraAdapter> adapter = call.pass().adapters().get(call.layer(), site);
         if (adapter.isPresent()) {
-            long mark = step.ws().mark();
-            Tensor low = lowRank(adapter.get(), x, step);
+            long mark = call.ws().mark();
+            Tensor low = lowRank(adapter.get(), x, call);
             ops.matmulNT(y, low, adapter.get().b(), adapter.get().scale(), true);
-            step.ws().release(mark);
+            call.ws().release(mark);
         }
     }
 
     /// dX = (or +=) dY W + adapter; weight, bias and adapter gradients go to their sinks.
-    void backward(Tensor dX, boolean accumulate, Tensor dY, Tensor x, Step step) {
-        Ops ops = step.ops();
-        WeightGradients sink = step.pass().weightGradients();
-        sink.projection(step.layer(), site, dY, x);
+    void backward(Tensor dX, boolean accumulate, Tensor dY, Tensor x, LayerCall call) {
+        Ops ops = call.ops();
+        WeightGradients sink = call.pass().weightGradients();
+        sink.projection(call.layer(), site, weight, dY, x);
         if (bias.isPresent()) {
-            Tensor dBias = sink.bias(step.layer(), site);
+            Tensor dBias = sink.bias(call.layer(), site);
             if (dBias.isPresent()) {
                 ops.biasBackward(dBias, dY);
             }
         }
         ops.linearBackward(dX, dY, weight, accumulate);
-        Optional<LoraAdapter> adapter = step.pass().adapters().get(step.layer(), site);
+        Optional<LoraAdapter> adapter = call.pass().adapters().get(call.layer(), site);
         if (adapter.isPresent()) {
-            adapterBackward(dX, dY, x, adapter.get(), step);
+            adapterBackward(dX, dY, x, adapter.get(), call);
         }
     }
 
-    private static void adapterBackward(Tensor dX, Tensor dY, Tensor x, LoraAdapter adapter, Step step) {
-        Ops ops = step.ops();
-        long mark = step.ws().mark();
-        Tensor dLow = step.ws().take(dY.rows(), adapter.rank()); // [tokens, rank]
+    private static void adapterBackward(Tensor dX, Tensor dY, Tensor x, LoraAdapter adapter, LayerCall call) {
+        Ops ops = call.ops();
+        long mark = call.ws().mark();
+        Tensor dLow = call.ws().take(dY.rows(), adapter.rank()); // [tokens, rank]
         ops.matmulNN(dLow, dY, adapter.b(), adapter.scale(), false);
         if (adapter.isTrained()) {
-            Tensor low = lowRank(adapter, x, step);
+            Tensor low = lowRank(adapter, x, call);
             ops.matmulTN(adapter.dB(), dY, low, adapter.scale(), true);
             ops.matmulTN(adapter.dA(), dLow, x, 1, true);
         }
         ops.matmulNN(dX, dLow, adapter.a(), 1, true);
-        step.ws().release(mark);
+        call.ws().release(mark);
     }
 
     /// A x, `[tokens, rank]`.
-    private static Tensor lowRank(LoraAdapter adapter, Tensor x, Step step) {
-        Tensor low = step.ws().take(x.rows(), adapter.rank());
-        step.ops().matmulNT(low, x, adapter.a(), 1, false);
+    private static Tensor lowRank(LoraAdapter adapter, Tensor x, LayerCall call) {
+        Tensor low = call.ws().take(x.rows(), adapter.rank());
+        call.ops().matmulNT(low, x, adapter.a(), 1, false);
         return low;
     }
 }

@@ -2,6 +2,7 @@ package espalier.engine.model;
 
 import espalier.kernels.Ops;
 import espalier.kernels.Tensor;
+import espalier.kernels.Weight;
 import espalier.kernels.Workspace;
 import java.util.Arrays;
 
@@ -23,6 +24,16 @@ public final class VocabularyGradient {
     /// @return the tokens
     public Batch batch() {
         return batch;
+    }
+
+    /// @return the embedding, `[vocab, hidden]`
+    public Weight embedding() {
+        return model.embedding();
+    }
+
+    /// @return lm_head, `[vocab, hidden]`; the embedding where they are tied
+    public Weight lmHead() {
+        return model.lmHead().weight();
     }
 
     /// @return size of the vocabulary

@@ -1,6 +1,7 @@
 package espalier.engine.model;
 
 import espalier.kernels.Tensor;
+import espalier.kernels.Weight;
 
 /// Receives what weight gradients are made of, one projection at a time during the backward pass. What it makes of
 /// them, and at which size, is its own choice: nothing is computed that it does not ask for.
@@ -12,9 +13,10 @@ public interface WeightGradients {
     ///
     /// @param layer index of the layer
     /// @param site the projection
+    /// @param weight its weight `[out, in]`
     /// @param dY `[tokens, out]`
     /// @param x `[tokens, in]`
-    default void projection(int layer, Site site, Tensor dY, Tensor x) {}
+    default void projection(int layer, Site site, Weight weight, Tensor dY, Tensor x) {}
 
     /// @param layer index of the layer
     /// @param site the projection

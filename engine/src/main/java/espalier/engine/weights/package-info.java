@@ -1,2 +1,14 @@
-/// Checkpoint folders: configuration and safetensors.
+/// Hugging Face checkpoint folders: reading, checking and writing `config.json` and safetensors files.
+///
+/// Start at [Checkpoint], which opens a folder and hands out tensors by name and shape; [CheckpointWriter] is its
+/// counterpart. Below them:
+///
+/// - [SafetensorsFile] maps one file and validates it before anything is believed; [SafetensorsWriter] writes one.
+/// - [StoredTensor] is a named, shaped slice of a mapping; [StoredType] lists the element types.
+/// - [PretrainedConfig] is `config.json` understood, [LayerWidths] what one layer kept, [PrunedConfig] the way back.
+/// - [ExpectedTensors] says which tensors, of which shapes, a configuration calls for.
+///
+/// Whatever a file says is checked against the bytes that are there before memory is taken for it. Content that breaks
+/// a rule raises [CheckpointException], whose message names the file, the tensor or field, what it should have been
+/// and what it is; a file that cannot be read or written raises `IOException`.
 package espalier.engine.weights;

@@ -18,22 +18,11 @@ final class ScalarImportance {
             for (int c = 0; c < w.cols(); c++) {
                 double gradient = salience.needsGradient() ? get(g, r, c) : 0;
                 double square = salience.needsMeanSquare() ? get(meanSquare, r, c) : 0;
-                double value = of(salience, get(w, fromRow + r, c), gradient, square);
+                double value = salience.of(get(w, fromRow + r, c), gradient, square);
                 rowScore[r] += value;
                 colScore[c] += value;
             }
         }
-    }
-
-    private static double of(Salience salience, double w, double g, double a) {
-        return switch (salience) {
-            case VECTOR -> w * g;
-            case FIRST_ORDER -> Math.abs(w * g);
-            case SECOND_ORDER -> Math.abs(w * a * w);
-            case MIXED -> Math.abs(w * g - 0.5 * w * a * w);
-            case L1 -> Math.abs(w);
-            case L2 -> w * w;
-        };
     }
 
     static void addSquare(Tensor y, Tensor x, float scale) {                                        // y +=

@@ -13,7 +13,7 @@ import espalier.kernels.Workspace;
 /// @param rope rotations of the positions in use
 /// @param ops the backend
 /// @param ws memory for activations and temporaries
-record Step(int layer, Batch batch, Pass pass, RopeTable rope, Ops ops, Workspace ws) {
+record LayerCall(int layer, Batch batch, Pass pass, RopeTable rope, Ops ops, Workspace ws) {
     Tensor headGate() {
         return pass.gates().heads().get(layer);
     }

@@ -1,0 +1,70 @@
+package espalier.engine.model;
+
+import espalier.engine.weights.Checkpoint;
+import espalier.engine.weights.CheckpointException;
+import espalier.engine.weights.PretrainedConfig;
+import espalier.kernels.Ops;
+import java.io.IOException;
+import java.nio.file.Path;
+
+/// A checkpoint folder opened for running: configuration, mapped tensors, model.
+public final class ModelFolder implements AutoCloseable {
+    private final Checkpoint checkpoint;
+    private final CheckpointWeights weights;
+    private final Model model;
+
+    private ModelFolder(Checkpoint checkpoint, CheckpointWeights weights, Model model) {
+        this.checkpoint = checkpoint;
+        this.weights = weights;
+        this.model = model;
+    }
+
+    /// @param folder a Hugging Face folder
+    /// @param ops the backend; it must stay open as long as the model
+    /// @return the model, its files mapped
+    /// @throws CheckpointException if the configuration asks for mathematics that is not implemented, naming it, or if
+    ///     tensors are missing, left over or of another shape
+    /// @throws IOException if a file cannot be read
+    public static ModelFolder open(Path folder, Ops ops) throws IOException {
+        Checkpoint checkpoint = Checkpoint.open(folder);
+        try {
+            PretrainedConfig config = checkpoint.config();
+            if (!config.unsupported().isEmpty()) {
+                throw new CheckpointException(folder.resolve("config.json") + ": this model cannot be run yet: "
+                        + String.join("; ", config.unsupported()));
+            }
+            checkpoint.verifyTensors();
+            CheckpointWeights weights = new CheckpointWeights(checkpoint);
+            return new ModelFolder(checkpoint, weights, Model.load(weights, ModelShape.of(config), ops));
+        } catch (Throwable e) {
+            checkpoint.close();
+            throw e;
+        }
+    }
+
+    /// @return the model
+    public Model model() {
+        return model;
+    }
+
+    /// @return its configuration
+    public PretrainedConfig config() {
+        return checkpoint.config();
+    }
+
+    /// @return the open files
+    public Checkpoint checkpoint() {
+        return checkpoint;
+    }
+
+    /// @return its tensors as a model asks for them
+    public WeightSource weights() {
+        return weights;
+    }
+
+    @Override
+    public void close() {
+        model.close();
+        checkpoint.close();
+    }
+}

@@ -1,0 +1,199 @@
+package espalier.engine.weights;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/// Writes a checkpoint folder, all or nothing.
+///
+/// Everything is written into a folder beside the target, handed to the disk, and renamed; a reader sees the old
+/// checkpoint or the new one, never a part. A crash leaves folders whose names begin with a dot and end in `.tmp`:
+/// a new one that is not complete, or, between the two renames of a replacement, the complete old one.
+public final class CheckpointWriter {
+    private static final Map<String, String> METADATA = Map.of("format", "pt");
+
+    /// How to write.
+    ///
+    /// @param shardBytes most tensor bytes of one file; a larger tensor has a file of its own
+    /// @param overwrite whether a checkpoint that exists is replaced, after the new one is complete
+    public record Options(long shardBytes, boolean overwrite) {
+        /// 5 GB files, as transformers writes them, and nothing replaced.
+        public static final Options DEFAULT = new Options(5_000_000_000L, false);
+
+        /// @throws IllegalArgumentException if the limit is not positive
+        public Options {
+            if (shardBytes <= 0) {
+                throw new IllegalArgumentException("shardBytes is " + shardBytes + ", expected a positive number");
+            }
+        }
+    }
+
+    private CheckpointWriter() {}
+
+    /// Writes `config.json`, the tensors and further files.
+    ///
+    /// @param target the folder; its parent must exist
+    /// @param config content of `config.json`; the tensors must be those that it calls for, see [ExpectedTensors]
+    /// @param tensors in any order; each source is asked once
+    /// @param sideFiles what else belongs into the folder
+    /// @throws CheckpointException if configuration and tensors do not fit; then nothing was written
+    /// @throws FileAlreadyExistsException if the target exists and may not be replaced, or is not a checkpoint folder
+    /// @throws IOException naming the file and the cause if something cannot be written; then the target is as it was
+    public static void write(
+            Path target, ObjectNode config, List<TensorToWrite> tensors, List<SideFile> sideFiles, Options options)
+            throws IOException {
+        requireConsistent(target, config, tensors);
+        Path absolute = target.toAbsolutePath();
+        requireReplaceable(absolute, options.overwrite());
+        Path temporary = DurableFiles.temporarySibling(absolute);
+        try {
+            Files.createDirectory(temporary);
+            fill(temporary, config, tensors, sideFiles, options);
+            DurableFiles.syncTree(temporary);
+            publish(temporary, absolute, options.overwrite());
+        } catch (IOException e) {
+            DurableFiles.deleteAfter(e, temporary);
+            if (e instanceof FileAlreadyExistsException) {
+                throw e;
+            }
+            throw DurableFiles.cannotWrite(target, e);
+        } catch (RuntimeException | Error e) {
+            DurableFiles.deleteAfter(e, temporary);
+            throw e;
+        }
+    }
+
+    private static void requireConsistent(Path target, ObjectNode config, List<TensorToWrite> tensors) {
+        PretrainedConfig parsed = PretrainedConfig.parse(config, target.resolve(PretrainedConfig.FILE_NAME).toString());
+        Map<String, TensorToWrite> given = HashMap.newHashMap(tensors.size());
+        tensors.forEach(tensor -> given.put(tensor.name(), tensor));
+        List<String> missing = new ArrayList<>();
+        for (ExpectedTensors.Expected expected : ExpectedTensors.of(parsed)) {
+            boolean asHead = expected.name().equals(ExpectedTensors.EMBEDDING)
+                    && parsed.tied()
+                    && !given.containsKey(expected.name());
+            TensorToWrite tensor = given.get(asHead ? ExpectedTensors.LM_HEAD : expected.name());
+            if (tensor == null) {
+                missing.add(expected.name());
+            } else if (!Arrays.equals(tensor.shape(), expected.shape())) {
+                throw CheckpointException.in(
+                        target,
+                        ExpectedTensors.shapeMessage(
+                                tensor.name(), tensor.shape(), expected.shape(), expected.reason()));
+            }
+        }
+        if (!missing.isEmpty()) {
+            throw CheckpointException.in(target, "no tensor was given for " + String.join(", ", missing));
+        }
+    }
+
+    /// Refuses to replace what does not look like a checkpoint: a mistyped target must not cost a home folder.
+    private static void requireReplaceable(Path target, boolean overwrite) throws IOException {
+        if (!Files.exists(target)) {
+            return;
+        }
+        if (!overwrite) {
+            throw new FileAlreadyExistsException(
+                    target.toString(), null, "exists already; it is replaced only on demand");
+        }
+        boolean checkpoint = Files.isDirectory(target)
+                && (Files.exists(target.resolve(PretrainedConfig.FILE_NAME)) || SideFiles.list(target).isEmpty());
+        if (!checkpoint) {
+            throw new FileAlreadyExistsException(
+                    target.toString(), null, "is not a checkpoint folder, so it is not replaced");
+        }
+    }
+
+    private static void fill(
+            Path folder, ObjectNode config, List<TensorToWrite> tensors, List<SideFile> sideFiles, Options options)
+            throws IOException {
+        List<List<TensorToWrite>> shards = shards(tensors, options.shardBytes());
+        if (shards.size() == 1) {
+            SafetensorsWriter.writeNew(
+                    folder.resolve(Checkpoint.SINGLE_FILE), Path.of(Checkpoint.SINGLE_FILE), METADATA, tensors);
+        } else {
+            writeShards(folder, shards);
+        }
+        writeFile(folder, SideFile.text(PretrainedConfig.FILE_NAME, StrictJson.pretty(config)));
+        for (SideFile file : sideFiles) {
+            writeFile(folder, file);
+        }
+    }
+
+    private static void writeShards(Path folder, List<List<TensorToWrite>> shards) throws IOException {
+        Map<String, String> fileOf = new LinkedHashMap<>();
+        long total = 0;
+        for (int i = 0; i < shards.size(); i++) {
+            String name = ShardIndex.shardName(i + 1, shards.size());
+            SafetensorsWriter.writeNew(folder.resolve(name), Path.of(name), METADATA, shards.get(i));
+            for (TensorToWrite tensor : shards.get(i)) {
+                fileOf.put(tensor.name(), name);
+                total += tensor.bytes();
+            }
+        }
+        writeFile(folder, SideFile.text(ShardIndex.FILE_NAME, new ShardIndex(fileOf).encode(total)));
+    }
+
+    private static void writeFile(Path folder, SideFile file) throws IOException {
+        Path path = folder.resolve(file.name());
+        Files.createDirectories(path.getParent());
+        try {
+            DurableFiles.writeNew(path, file.content()::writeTo);
+        } catch (IOException e) {
+            throw DurableFiles.cannotWrite(Path.of(file.name()), e);
+        }
+    }
+
+    /// Fills shards in the order given, as transformers does: a tensor over the limit has a shard of its own and does
+    /// not close the one being filled.
+    static List<List<TensorToWrite>> shards(List<TensorToWrite> tensors, long limit) {
+        List<List<TensorToWrite>> shards = new ArrayList<>();
+        List<TensorToWrite> current = new ArrayList<>();
+        long bytes = 0;
+        for (TensorToWrite tensor : tensors) {
+            if (tensor.bytes() > limit) {
+                shards.add(List.of(tensor));
+                continue;
+            }
+            if (bytes + tensor.bytes() > limit) {
+                shards.add(current);
+                current = new ArrayList<>();
+                bytes = 0;
+            }
+            current.add(tensor);
+            bytes += tensor.bytes();
+        }
+        if (!current.isEmpty()) {
+            shards.add(current);
+        }
+        return shards;
+    }
+
+    private static void publish(Path temporary, Path target, boolean overwrite) throws IOException {
+        requireReplaceable(target, overwrite);
+        if (!Files.exists(target)) {
+            Files.move(temporary, target, StandardCopyOption.ATOMIC_MOVE);
+            DurableFiles.syncFolder(target.getParent());
+            return;
+        }
+        Path old = DurableFiles.temporarySibling(target);
+        Files.move(target, old, StandardCopyOption.ATOMIC_MOVE);
+        try {
+            Files.move(temporary, target, StandardCopyOption.ATOMIC_MOVE);
+        } catch (IOException e) {
+            Files.move(old, target, StandardCopyOption.ATOMIC_MOVE);
+            throw e;
+        }
+        DurableFiles.syncFolder(target.getParent());
+        DurableFiles.deleteTree(old);
+    }
+}

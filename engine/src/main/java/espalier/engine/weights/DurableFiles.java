@@ -1,0 +1,170 @@
+package espalier.engine.weights;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.ClosedByInterruptException;
+import java.nio.channels.FileChannel;
+import java.nio.channels.WritableByteChannel;
+import java.nio.file.FileSystemException;
+import java.nio.file.FileVisitResult;
+import java.nio.file.Files;
+import java.nio.file.LinkOption;
+import java.nio.file.Path;
+import java.nio.file.SimpleFileVisitor;
+import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.BasicFileAttributes;
+import java.util.concurrent.atomic.AtomicLong;
+
+/// Files that are whole on the disk before anyone can see them under their name.
+final class DurableFiles {
+    private static final int BUFFER_BYTES = 1 << 20;
+    private static final AtomicLong COUNTER = new AtomicLong();
+
+    private DurableFiles() {}
+
+    /// Writes the content of a new file.
+    interface Body {
+        void writeTo(Output out) throws IOException;
+    }
+
+    /// A name beside the target that no other process and no other call uses.
+    static Path temporarySibling(Path target) {
+        return target.resolveSibling("." + target.getFileName() + "." + ProcessHandle.current().pid() + "-"
+                + COUNTER.incrementAndGet() + ".tmp");
+    }
+
+    /// Creates a file, writes it and waits until the disk has it. On failure the file is deleted.
+    static void writeNew(Path file, Body body) throws IOException {
+        try (FileChannel channel =
+                FileChannel.open(file, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
+            try {
+                Output out = new Output(channel);
+                body.writeTo(out);
+                out.flush();
+                channel.force(true);
+            } catch (Throwable e) {
+                deleteAfter(e, file);
+                throw e;
+            }
+        }
+    }
+
+    /// Makes renames inside a folder durable. Windows has no such call; there the file system's journal must do.
+    static void syncFolder(Path folder) throws IOException {
+        if (folder.getFileSystem().supportedFileAttributeViews().contains("posix")) {
+            try (FileChannel channel = FileChannel.open(folder, StandardOpenOption.READ)) {
+                channel.force(true);
+            }
+        }
+    }
+
+    /// Makes the names in a folder and all folders below it durable.
+    static void syncTree(Path folder) throws IOException {
+        Files.walkFileTree(folder, new SimpleFileVisitor<>() {
+            @Override
+            public FileVisitResult postVisitDirectory(Path visited, IOException e) throws IOException {
+                if (e != null) {
+                    throw e;
+                }
+                syncFolder(visited);
+                return FileVisitResult.CONTINUE;
+            }
+        });
+    }
+
+    /// Deletes what a failed call left; a failure to do so is added to the first one.
+    static void deleteAfter(Throwable failure, Path path) {
+        try {
+            deleteTree(path);
+        } catch (IOException e) {
+            failure.addSuppressed(e);
+        }
+    }
+
+    /// Deletes a file, or a folder with all that is in it, without following links.
+    static void deleteTree(Path path) throws IOException {
+        if (!Files.exists(path, LinkOption.NOFOLLOW_LINKS)) {
+            return;
+        }
+        Files.walkFileTree(path, new SimpleFileVisitor<>() {
+            @Override
+            public FileVisitResult visitFile(Path file, BasicFileAttributes attributes) throws IOException {
+                Files.delete(file);
+                return FileVisitResult.CONTINUE;
+            }
+
+            @Override
+            public FileVisitResult postVisitDirectory(Path folder, IOException e) throws IOException {
+                if (e != null) {
+                    throw e;
+                }
+                Files.delete(folder);
+                return FileVisitResult.CONTINUE;
+            }
+        });
+    }
+
+    /// The exception that tells a user which file was not written and why.
+    static IOException cannotWrite(Path file, IOException cause) {
+        return new IOException("cannot write " + file + ": " + reason(cause), cause);
+    }
+
+    static String reason(IOException e) {
+        if (e instanceof ClosedByInterruptException) {
+            return "interrupted";
+        }
+        if (e instanceof FileSystemException fileSystem && fileSystem.getReason() == null) {
+            return e.getClass().getSimpleName() + " " + e.getMessage();
+        }
+        return e.getMessage() == null ? e.getClass().getSimpleName() : e.getMessage();
+    }
+
+    /// A buffered channel that takes every piece whole and counts.
+    static final class Output implements WritableByteChannel {
+        private final FileChannel channel;
+        private final ByteBuffer buffer = ByteBuffer.allocateDirect(BUFFER_BYTES);
+        private long count;
+
+        private Output(FileChannel channel) {
+            this.channel = channel;
+        }
+
+        @Override
+        public int write(ByteBuffer piece) throws IOException {
+            int length = piece.remaining();
+            while (piece.hasRemaining()) {
+                if (!buffer.hasRemaining()) {
+                    flush();
+                }
+                int step = Math.min(piece.remaining(), buffer.remaining());
+                // Copying, rather than handing a mapped piece to the system, turns a shrunken source into a fault here.
+                buffer.put(buffer.position(), piece, piece.position(), step);
+                buffer.position(buffer.position() + step);
+                piece.position(piece.position() + step);
+            }
+            count += length;
+            return length;
+        }
+
+        long count() {
+            return count;
+        }
+
+        private void flush() throws IOException {
+            buffer.flip();
+            while (buffer.hasRemaining()) {
+                channel.write(buffer);
+            }
+            buffer.clear();
+        }
+
+        @Override
+        public boolean isOpen() {
+            return channel.isOpen();
+        }
+
+        /// The owner of the file closes it.
+        @Override
+        public void close() {}
+    }
+}
