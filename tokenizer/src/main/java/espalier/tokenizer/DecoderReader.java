@@ -56,13 +56,8 @@ final class DecoderReader {
     }
 
     private void replace(JsonField step) throws TokenizerFormatException {
-        JsonField pattern = step.get("pattern").object();
-        if (!pattern.get("Regex").isAbsent()) {
-            throw PipelineReader.unknownRegex(pattern.get("Regex"));
-        }
-        String from = pattern.get("String").textNotEmpty();
-        String to = step.get("content").text();
-        Arrays.setAll(texts, id -> texts[id].replace(from, to));
+        Normalizer.Replace replace = PipelineReader.replaceString(step);
+        Arrays.setAll(texts, id -> replace.apply(texts[id]));
     }
 
     private void bytePieces() {

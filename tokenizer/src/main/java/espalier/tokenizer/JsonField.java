@@ -215,7 +215,8 @@ record JsonField(String file, String path, JsonNode node) {
                 shown.appendCodePoint(c);
             }
         });
-        return text.codePointCount(0, text.length()) > QUOTED_LENGTH ? shown.append('…').toString() : shown.toString();
+        boolean shortened = text.codePointCount(0, text.length()) > QUOTED_LENGTH;
+        return shortened ? shown.append('…').toString() : shown.toString();
     }
 
     private static String firstLine(String text) {

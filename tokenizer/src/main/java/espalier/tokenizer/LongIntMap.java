@@ -1,11 +1,15 @@
 package espalier.tokenizer;
 
 import java.util.Arrays;
+import java.util.concurrent.ThreadLocalRandom;
 
 /// A hash map from non-negative longs to non-negative ints with open addressing; read by many threads once filled.
 final class LongIntMap {
     /// What [#get] returns for a key that is absent.
     static final int ABSENT = -1;
+
+    /// So that no file can be made whose keys collide; results do not depend on it.
+    private static final long SEED = ThreadLocalRandom.current().nextLong();
 
     private long[] keys;
     private int[] values;
@@ -40,7 +44,8 @@ final class LongIntMap {
     /// The slot that holds the key, or the free one where it belongs.
     private int slot(long key) {
         int mask = keys.length - 1;
-        long hash = key * 0x9E3779B97F4A7C15L;
+        long hash = (key ^ SEED) * 0x9E3779B97F4A7C15L;
+        hash = (hash ^ hash >>> 32) * 0xD6E8FEB86659FD93L;
         int slot = (int) (hash ^ hash >>> 32) & mask;
         while (values[slot] != ABSENT && keys[slot] != key) {
             slot = slot + 1 & mask;

@@ -5,35 +5,42 @@ import java.util.List;
 
 /// Reads `normalizer` and `pre_tokenizer`, refusing by name what it does not know.
 final class PipelineReader {
+    /// Steps of a pipeline, nested sequences counted as what is in them; real ones have up to five.
+    private static final int STEP_LIMIT = 32;
+
     private PipelineReader() {}
 
     /// The normalizer; none leaves the text as it is.
     static Normalizer normalizer(JsonField field) throws TokenizerFormatException {
         List<Normalizer> steps = new ArrayList<>();
         if (!field.isAbsent()) {
-            String type = type(field);
-            switch (type) {
-                case "Sequence" -> {
-                    for (JsonField step : field.get("normalizers").elements()) {
-                        steps.add(normalizer(step));
-                    }
-                }
-                case "Prepend" -> steps.add(new Normalizer.Prepend(field.get("prepend").textNotEmpty()));
-                case "Replace" -> steps.add(replace(field));
-                case "NFC" -> steps.add(new Normalizer.Nfc());
-                default -> throw field.get("type").unsupported("normalizer", type);
-            }
+            addNormalizers(field, steps);
         }
         return new Normalizer.Chain(steps);
     }
 
-    private static Normalizer replace(JsonField field) throws TokenizerFormatException {
-        JsonField pattern = field.get("pattern").object();
-        String content = field.get("content").text();
-        if (pattern.get("Regex").isAbsent()) {
-            return new Normalizer.Replace(pattern.get("String").textNotEmpty(), content);
+    private static void addNormalizers(JsonField field, List<Normalizer> steps) throws TokenizerFormatException {
+        String type = type(field);
+        switch (type) {
+            case "Sequence" -> {
+                for (JsonField step : field.get("normalizers").elements()) {
+                    addNormalizers(step, steps);
+                    requireFew(steps, field);
+                }
+            }
+            case "Prepend" -> steps.add(new Normalizer.Prepend(field.get("prepend").textNotEmpty()));
+            case "Replace" -> steps.add(replace(field));
+            case "NFC" -> steps.add(new Normalizer.Nfc());
+            default -> throw field.get("type").unsupported("normalizer", type);
         }
-        JsonField regex = pattern.get("Regex");
+    }
+
+    private static Normalizer replace(JsonField field) throws TokenizerFormatException {
+        JsonField regex = field.get("pattern").object().get("Regex");
+        if (regex.isAbsent()) {
+            return replaceString(field);
+        }
+        String content = field.get("content").text();
         if (regex.text().equals(Normalizer.TrimBlanks.REGEX) && content.isEmpty()) {
             return new Normalizer.TrimBlanks();
         }
@@ -41,6 +48,28 @@ final class PipelineReader {
             return new Normalizer.CollapseBlanks();
         }
         throw unknownRegex(regex);
+    }
+
+    /// A `Replace` step of a string. The replacement is no longer than what it replaces, so that a chain of steps
+    /// cannot blow up a text.
+    static Normalizer.Replace replaceString(JsonField field) throws TokenizerFormatException {
+        JsonField pattern = field.get("pattern").object();
+        if (!pattern.get("Regex").isAbsent()) {
+            throw unknownRegex(pattern.get("Regex"));
+        }
+        String from = pattern.get("String").textNotEmpty();
+        String to = field.get("content").text();
+        if (to.length() > from.length()) {
+            throw field.get("content").error(JsonField.quote(to) + " is longer than the pattern "
+                    + JsonField.quote(from) + ", which is not supported");
+        }
+        return new Normalizer.Replace(from, to);
+    }
+
+    private static void requireFew(List<?> steps, JsonField sequence) throws TokenizerFormatException {
+        if (steps.size() > STEP_LIMIT) {
+            throw sequence.error("has more than " + STEP_LIMIT + " steps");
+        }
     }
 
     /// The pre-tokenizer; none makes a text a single word.
@@ -61,6 +90,7 @@ final class PipelineReader {
                         throw step.error("a step after ByteLevel is not supported");
                     }
                     byteLevel = addSteps(step, steps);
+                    requireFew(steps, field);
                 }
                 return byteLevel;
             }

@@ -14,6 +14,9 @@ final class VocabularyReader {
     /// Ids beyond what a file of [TokenizerReader#FILE_LIMIT] can list are refused before anything is counted.
     private static final int ID_LIMIT = TokenizerReader.FILE_LIMIT;
 
+    /// Characters of an added token: each place of a text is compared with that many at worst.
+    private static final int CONTENT_LIMIT = 256;
+
     private final JsonField pieces;
     private final JsonField addedTokens;
 
@@ -39,6 +42,10 @@ final class VocabularyReader {
             AddedToken token = new AddedToken(field.object().get("id").integer(0, ID_LIMIT),
                     field.get("content").textNotEmpty(), field.get("special").flag(), field.get("normalized").flag(),
                     field.get("lstrip").flag(), field.get("rstrip").flag(), field.get("single_word").flag());
+            if (token.content().length() > CONTENT_LIMIT) {
+                throw field.get("content").error("has " + token.content().length() + " characters, more than "
+                        + CONTENT_LIMIT);
+            }
             if (!seen.add(token.content())) {
                 throw field.get("content").error(JsonField.quote(token.content()) + " is listed twice");
             }

@@ -2,12 +2,14 @@ package espalier.tokenizer;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.abort;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
 import espalier.testing.SharedData;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -17,14 +19,15 @@ import java.security.MessageDigest;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.stream.Stream;
 import java.util.zip.GZIPInputStream;
-import org.junit.jupiter.api.Assertions;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
@@ -49,16 +52,21 @@ class GoldenTokenizerTest {
         }
     }
 
-    static Stream<String> models() throws IOException {
+    static Stream<String> models() {
         return Stream.of("aidreams-231k", "stories260k", "tinystories-656k");
     }
 
-    private static Tokenizer load(String folder) throws IOException {
+    private static final Map<String, Tokenizer> LOADED = new HashMap<>();
+
+    private static synchronized Tokenizer load(String folder) throws IOException {
         Path path = SharedData.tokenizers().resolve(folder);
         if (!Files.exists(path.resolve("tokenizer.json"))) {
             abort("not run: " + folder + " has no tokenizer.json, and its format is not supported yet");
         }
-        return Tokenizer.load(path);
+        if (!LOADED.containsKey(folder)) {
+            LOADED.put(folder, Tokenizer.load(path));
+        }
+        return LOADED.get(folder);
     }
 
     private static List<Case> cases(Path file) throws IOException {
@@ -197,16 +205,29 @@ class GoldenTokenizerTest {
         return String.join("\n\n", rows);
     }
 
+    /// reference.json says 304986. Its transformers 5 rebuilt the tokenizer as GPT2Tokenizer, which drops the Digits
+    /// step; tokenizer.json as it stands gives 304978 (Hugging Face tokenizers 0.22.2), the first difference being at
+    /// token 66557, behind all windows that reference.json evaluates. Both are checked.
     @Test
-    void wikitext2HasTheLengthOfTheReference() throws Exception {
+    void wikitext2HasTheLengthOfTheReference(@TempDir Path withoutDigits) throws Exception {
         String text = wikitext2();
         byte[] digest = MessageDigest.getInstance("SHA-256").digest(text.getBytes(StandardCharsets.UTF_8));
         assertEquals("696cca6b65a171b0a358a4be6732cdfdf2dd6164a32e20fd70e3c13fc4dfae83",
                 HexFormat.of().formatHex(digest));
         Tokenizer tokenizer = load("smollm2");
         int[] ids = tokenizer.encode(text, EncodeOptions.WITH_SPECIALS);
-        assertEquals(304986, ids.length);
+        assertEquals(304978, ids.length);
         assertEquals(text, tokenizer.decode(ids, false));
+
+        JsonNode json = JSON.readTree(SharedData.tokenizers().resolve("smollm2/tokenizer.json").toFile());
+        assertEquals("Digits",
+                ((ArrayNode) json.at("/pre_tokenizer/pretokenizers")).remove(0).get("type").textValue());
+        JSON.writeValue(withoutDigits.resolve("tokenizer.json").toFile(), json);
+        int[] asTransformers = Tokenizer.load(withoutDigits).encode(text, EncodeOptions.WITH_SPECIALS);
+        JsonNode reference =
+                JSON.readTree(SharedData.models().resolve("smollm2-135m-instruct/reference.json").toFile());
+        assertEquals(reference.get("wikitext2_tokens").intValue(), asTransformers.length);
+        assertEquals(66557, Arrays.mismatch(ids, asTransformers));
     }
 
     /// Without a pre-tokenizer the whole text is one piece: a merge that is not n log n would take minutes.
@@ -215,11 +236,8 @@ class GoldenTokenizerTest {
     void longTextsTakeSeconds(String folder) throws IOException {
         Tokenizer tokenizer = load(folder);
         String text = wikitext2();
-        long start = System.nanoTime();
-        int[] ids = Assertions.assertTimeoutPreemptively(Duration.ofSeconds(60),
+        int[] ids = assertTimeoutPreemptively(Duration.ofSeconds(20),
                 () -> tokenizer.encode(text, EncodeOptions.PLAIN_TEXT));
-        System.getLogger(GoldenTokenizerTest.class.getName()).log(System.Logger.Level.INFO,
-                "{0}: {1} tokens in {2} ms", folder, ids.length, (System.nanoTime() - start) / 1_000_000);
         assertTrue(ids.length > 100_000 && ids.length < text.length());
     }
 }
