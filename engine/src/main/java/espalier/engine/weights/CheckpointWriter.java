@@ -75,13 +75,17 @@ public final class CheckpointWriter {
     private static void requireConsistent(Path target, ObjectNode config, List<TensorToWrite> tensors) {
         PretrainedConfig parsed = PretrainedConfig.parse(config, target.resolve(PretrainedConfig.FILE_NAME).toString());
         Map<String, TensorToWrite> given = HashMap.newHashMap(tensors.size());
-        tensors.forEach(tensor -> given.put(tensor.name(), tensor));
+        for (TensorToWrite tensor : tensors) {
+            if (given.put(tensor.name(), tensor) != null) {
+                throw CheckpointException.in(target, "tensor " + tensor.name() + " is given twice");
+            }
+        }
         List<String> missing = new ArrayList<>();
         for (ExpectedTensors.Expected expected : ExpectedTensors.of(parsed)) {
             boolean asHead = expected.name().equals(ExpectedTensors.EMBEDDING)
                     && parsed.tied()
                     && !given.containsKey(expected.name());
-            TensorToWrite tensor = given.get(asHead ? ExpectedTensors.LM_HEAD : expected.name());
+            TensorToWrite tensor = given.remove(asHead ? ExpectedTensors.LM_HEAD : expected.name());
             if (tensor == null) {
                 missing.add(expected.name());
             } else if (!Arrays.equals(tensor.shape(), expected.shape())) {
@@ -93,6 +97,13 @@ public final class CheckpointWriter {
         }
         if (!missing.isEmpty()) {
             throw CheckpointException.in(target, "no tensor was given for " + String.join(", ", missing));
+        }
+        for (String name : given.keySet()) {
+            boolean tiedTwin = parsed.tied() && name.equals(ExpectedTensors.LM_HEAD);
+            if (!tiedTwin && !ExpectedTensors.isDerivedBuffer(name)) {
+                throw CheckpointException.in(
+                        target, "tensor " + name + " is not one that " + PretrainedConfig.FILE_NAME + " calls for");
+            }
         }
     }
 
