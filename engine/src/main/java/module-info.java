@@ -6,5 +6,6 @@ module espalier.engine {
     exports espalier.engine.adapt;
     exports espalier.engine.generate;
     exports espalier.engine.model;
+    exports espalier.engine.prune;
     exports espalier.engine.weights;
 }

@@ -4,6 +4,7 @@ import espalier.kernels.Check;
 import espalier.kernels.Tensor;
 import java.util.Collections;
 import java.util.List;
+import java.util.Set;
 
 /// Mask values in [0, 1] that travel with a forward pass, or the gradients of such values.
 ///
@@ -14,13 +15,16 @@ import java.util.List;
 /// @param heads per layer `[1, heads]`
 /// @param ffn per layer `[1, ffn]`
 /// @param hidden `[1, hidden]`
+/// @param skippedLayers layers that are left out: the residual stream passes them unchanged
 /// @param normDivisor what RMSNorm divides the sum of squares by; 0 for the model's own width. LLM-Pruner's released
 ///     channel pruning divides by the kept width.
-public record Gates(List<Tensor> heads, List<Tensor> ffn, Tensor hidden, int normDivisor) {
+public record Gates(
+        List<Tensor> heads, List<Tensor> ffn, Tensor hidden, Set<Integer> skippedLayers, int normDivisor) {
     /// Checks the lengths and copies the lists.
     public Gates {
         heads = List.copyOf(heads);
         ffn = List.copyOf(ffn);
+        skippedLayers = Set.copyOf(skippedLayers);
         Check.notNegative("norm_divisor", normDivisor);
         if (heads.size() != ffn.size()) {
             throw new IllegalArgumentException(
@@ -32,6 +36,6 @@ public record Gates(List<Tensor> heads, List<Tensor> ffn, Tensor hidden, int nor
     /// @return gates that are all open
     public static Gates open(int layers) {
         List<Tensor> none = Collections.nCopies(layers, Tensor.NONE);
-        return new Gates(none, none, Tensor.NONE, 0);
+        return new Gates(none, none, Tensor.NONE, Set.of(), 0);
     }
 }

@@ -9,4 +9,7 @@ import espalier.kernels.Tensor;
 /// @param middle `[tokens, hidden]`, the residual stream between attention and FFN
 /// @param attention of the attention block
 /// @param feedForward of the FFN block
-record LayerTape(Tensor input, Tensor middle, AttentionBlock.Kept attention, FeedForwardBlock.Kept feedForward) {}
+record LayerTape(Tensor input, Tensor middle, AttentionBlock.Kept attention, FeedForwardBlock.Kept feedForward) {
+    /// Of a layer that was skipped.
+    static final LayerTape SKIPPED = new LayerTape(Tensor.NONE, Tensor.NONE, null, null);
+}

@@ -124,25 +124,32 @@ public final class Model implements AutoCloseable {
         embed(x, batch, pass);
         Tensor spare = keep == Keep.NOTHING ? ws.take(tokens, shape.hidden()) : Tensor.NONE;
         for (int layer = 0; layer < shape.layers().size(); layer++) {
+            if (pass.gates().skippedLayers().contains(layer)) {
+                states.add(x);
+                tapes.add(LayerTape.SKIPPED);
+                continue;
+            }
             Tensor y = keep == Keep.NOTHING ? spare : ws.take(tokens, shape.hidden());
             long mark = ws.mark();
             LayerTape tape = layers.apply(layer).forward(y, x, call(layer, batch, pass, ws));
-            if (keep == Keep.ACTIVATIONS) {
-                tapes.add(tape);
-            } else {
+            tapes.add(tape);
+            states.add(x);
+            if (keep != Keep.ACTIVATIONS) {
                 ws.release(mark);
             }
             if (keep == Keep.NOTHING) {
                 spare = x;
-            } else {
-                states.add(x);
             }
             x = y;
         }
         states.add(x);
         finalNorm.forward(normed, rstd, x, call(0, batch, pass, ws));
         batch.cache().ifPresent(slots -> slots.cache().advance(batch));
-        return new Hidden(batch, normed, rstd, states, tapes);
+        return switch (keep) {
+            case NOTHING -> new Hidden(batch, normed, rstd, List.of(x), List.of());
+            case LAYER_INPUTS -> new Hidden(batch, normed, rstd, states, List.of());
+            case ACTIVATIONS -> new Hidden(batch, normed, rstd, states, tapes);
+        };
     }
 
     private void embed(Tensor x, Batch batch, Pass pass) {
@@ -184,6 +191,9 @@ public final class Model implements AutoCloseable {
         Tensor unused = hidden.tapes().isEmpty() ? ws.take(batch.tokens(), shape.hidden()) : Tensor.NONE;
         for (int layer = layerCount - 1; layer >= 0; layer--) {
             states.add(layer + 1, d);
+            if (pass.gates().skippedLayers().contains(layer)) {
+                continue;
+            }
             long mark = ws.mark();
             DecoderLayer decoder = layers.apply(layer);
             LayerCall call = call(layer, batch, pass, ws);

@@ -39,6 +39,14 @@ public final class CheckpointWriter {
 
     private CheckpointWriter() {}
 
+    /// Looks at a folder that is complete, before it gets its name.
+    @FunctionalInterface
+    public interface FolderCheck {
+        /// @param folder the complete folder, under a temporary name
+        /// @throws IOException or any other exception if it must not be published; it is then deleted
+        void check(Path folder) throws IOException;
+    }
+
     /// Writes `config.json`, the tensors and further files.
     ///
     /// @param target the folder; its parent must exist
@@ -51,6 +59,28 @@ public final class CheckpointWriter {
     public static void write(
             Path target, ObjectNode config, List<TensorToWrite> tensors, List<SideFile> sideFiles, Options options)
             throws IOException {
+        write(target, config, tensors, sideFiles, options, folder -> {});
+    }
+
+    /// Writes like the other, and has the result looked at before it gets its name.
+    ///
+    /// @param target the folder; its parent must exist
+    /// @param config content of `config.json`
+    /// @param tensors in any order; each source is asked once
+    /// @param sideFiles what else belongs into the folder
+    /// @param options how to write
+    /// @param check called once all is written
+    /// @throws CheckpointException if configuration and tensors do not fit; then nothing was written
+    /// @throws FileAlreadyExistsException if the target exists and may not be replaced, or is not a checkpoint folder
+    /// @throws IOException naming the file and the cause if something cannot be written; then the target is as it was
+    public static void write(
+            Path target,
+            ObjectNode config,
+            List<TensorToWrite> tensors,
+            List<SideFile> sideFiles,
+            Options options,
+            FolderCheck check)
+            throws IOException {
         requireConsistent(target, config, tensors);
         Path absolute = target.toAbsolutePath();
         requireReplaceable(absolute, options.overwrite());
@@ -59,6 +89,7 @@ public final class CheckpointWriter {
             Files.createDirectory(temporary);
             fill(temporary, config, tensors, sideFiles, options);
             DurableFiles.syncTree(temporary);
+            check.check(temporary);
             publish(temporary, absolute, options.overwrite());
         } catch (IOException e) {
             DurableFiles.deleteAfter(e, temporary);

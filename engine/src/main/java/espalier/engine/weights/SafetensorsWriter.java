@@ -47,20 +47,32 @@ public final class SafetensorsWriter {
         }
     }
 
+    /// The bytes of a whole file, for a writer that puts it somewhere itself.
+    ///
+    /// @param shownAs the name for messages
+    /// @param metadata `__metadata__` entries, may be empty
+    /// @param tensors in any order; each source is asked once each time the bytes are written
+    /// @return the bytes
+    /// @throws IllegalArgumentException if a name comes twice or is reserved, or a shape is invalid
+    public static ByteSource content(Path shownAs, Map<String, String> metadata, List<TensorToWrite> tensors) {
+        List<TensorToWrite> ordered = inFileOrder(shownAs, tensors);
+        byte[] header = header(shownAs, metadata, ordered).encode();
+        return out -> {
+            out.write(ByteBuffer.wrap(header));
+            for (TensorToWrite tensor : ordered) {
+                writeTensor(tensor, out);
+            }
+        };
+    }
+
     /// Writes a new file without a rename.
     ///
     /// @param shownAs the name for messages
     static void writeNew(Path file, Path shownAs, Map<String, String> metadata, List<TensorToWrite> tensors)
             throws IOException {
-        List<TensorToWrite> ordered = inFileOrder(shownAs, tensors);
-        byte[] header = header(shownAs, metadata, ordered).encode();
+        ByteSource content = content(shownAs, metadata, tensors);
         try {
-            DurableFiles.writeNew(file, out -> {
-                out.write(ByteBuffer.wrap(header));
-                for (TensorToWrite tensor : ordered) {
-                    writeTensor(tensor, out);
-                }
-            });
+            DurableFiles.writeNew(file, content::writeTo);
         } catch (IOException e) {
             throw DurableFiles.cannotWrite(shownAs, e);
         }

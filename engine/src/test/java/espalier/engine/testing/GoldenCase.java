@@ -17,6 +17,7 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 
 /// One folder of golden data: a model, and what a float64 reference computed with it.
 public final class GoldenCase implements AutoCloseable {
@@ -87,14 +88,14 @@ public final class GoldenCase implements AutoCloseable {
     public Gates gates(String prefix) {
         Tensor heads = tensor(prefix + "head");
         Tensor ffn = tensor(prefix + "intermediate");
-        return new Gates(rows(heads), rows(ffn), tensor(prefix + "hidden"), 0);
+        return new Gates(rows(heads), rows(ffn), tensor(prefix + "hidden"), Set.of(), 0);
     }
 
     /// @return zeros in the shape of the gates
     public Gates zeroGates(Gates gates) {
         List<Tensor> heads = gates.heads().stream().map(t -> memory.takeZeros(1, t.cols())).toList();
         List<Tensor> ffn = gates.ffn().stream().map(t -> memory.takeZeros(1, t.cols())).toList();
-        return new Gates(heads, ffn, memory.takeZeros(1, gates.hidden().cols()), 0);
+        return new Gates(heads, ffn, memory.takeZeros(1, gates.hidden().cols()), Set.of(), 0);
     }
 
     private static List<Tensor> rows(Tensor matrix) {
