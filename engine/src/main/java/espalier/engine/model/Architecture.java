@@ -28,8 +28,8 @@ public interface Architecture {
     ChannelGraph graph(ModelShape shape);
 
     /// @param shape a model of this family
-    /// @return every tensor of its checkpoint, once, in the order in which a forward pass reads them; a tied model has no
-    ///     lm_head
+    /// @return every tensor of its checkpoint, once, in the order in which a forward pass reads them; a tied model
+    ///     has no lm_head
     default List<TensorShape> tensors(ModelShape shape) {
         return graph(shape).tensors();
     }

@@ -52,8 +52,8 @@ public record ChannelGraph(ModelShape shape, List<TensorShape> tensors, List<Ste
         /// @param module the embedding; its tensor is `module.weight`
         /// @return the embedded tokens
         public Signal embed(String module) {
-            TensorShape weight = tensor(
-                    TensorShape.matrix(module + ".weight", List.of(Space.VOCAB), List.of(Space.HIDDEN), shape));
+            TensorShape weight = tensor(TensorShape.matrix(
+                    module + ".weight", layer, List.of(Space.VOCAB), List.of(Space.HIDDEN), shape));
             Signal out = signal(Space.HIDDEN);
             steps.add(new Step.Embed(layer, weight, out));
             return out;
@@ -63,7 +63,7 @@ public record ChannelGraph(ModelShape shape, List<TensorShape> tensors, List<Ste
         /// @param in what is normalised
         /// @return the normalised signal
         public Signal norm(String module, Signal in) {
-            TensorShape weight = tensor(TensorShape.vector(module + ".weight", List.of(in.space()), shape));
+            TensorShape weight = tensor(TensorShape.vector(module + ".weight", layer, List.of(in.space()), shape));
             Signal out = signal(in.space());
             steps.add(new Step.Norm(layer, weight, in, out));
             return out;
@@ -73,7 +73,8 @@ public record ChannelGraph(ModelShape shape, List<TensorShape> tensors, List<Ste
         /// @param in queries or keys of this layer
         /// @return the normalised signal
         public Signal headNorm(String module, Signal in) {
-            TensorShape weight = tensor(TensorShape.vector(module + ".weight", List.of(Space.head(layer)), shape));
+            TensorShape weight =
+                    tensor(TensorShape.vector(module + ".weight", layer, List.of(Space.head(layer)), shape));
             Signal out = signal(in.space());
             steps.add(new Step.HeadNorm(layer, weight, in, out));
             return out;
@@ -99,9 +100,9 @@ public record ChannelGraph(ModelShape shape, List<TensorShape> tensors, List<Ste
         /// @return its outputs
         public List<Signal> fusedLinear(String module, Signal in, List<Space> outs, boolean bias) {
             TensorShape weight =
-                    tensor(TensorShape.matrix(module + ".weight", outs, List.of(in.space()), shape));
+                    tensor(TensorShape.matrix(module + ".weight", layer, outs, List.of(in.space()), shape));
             Optional<TensorShape> biasVector = bias
-                    ? Optional.of(tensor(TensorShape.vector(module + ".bias", outs, shape)))
+                    ? Optional.of(tensor(TensorShape.vector(module + ".bias", layer, outs, shape)))
                     : Optional.empty();
             List<Signal> signalsOut = outs.stream().map(this::signal).toList();
             steps.add(new Step.Linear(layer, weight, biasVector, in, signalsOut));

@@ -15,6 +15,14 @@ public record CheckpointWeights(Checkpoint checkpoint) implements WeightSource {
         return new StoredMatrix(name, kernelType(tensor), rows, cols, tensor.data());
     }
 
+    StoredMatrix stored(TensorShape shape) {
+        if (!shape.isVector()) {
+            return matrix(shape.name(), shape.rows(), shape.cols());
+        }
+        StoredTensor tensor = checkpoint.get(shape.name(), shape.rows());
+        return new StoredMatrix(shape.name(), kernelType(tensor), shape.rows(), 1, tensor.data());
+    }
+
     @Override
     public float[] vector(String name, int length) {
         return checkpoint.get(name, length).toFloats();

@@ -4,6 +4,7 @@ import espalier.engine.weights.Checkpoint;
 import espalier.engine.weights.CheckpointException;
 import espalier.engine.weights.PretrainedConfig;
 import espalier.kernels.Ops;
+import espalier.kernels.StoredMatrix;
 import java.io.IOException;
 import java.nio.file.Path;
 
@@ -12,6 +13,7 @@ public final class ModelFolder implements AutoCloseable {
     private final Checkpoint checkpoint;
     private final CheckpointWeights weights;
     private final Model model;
+    private boolean isOpen = true;
 
     private ModelFolder(Checkpoint checkpoint, CheckpointWeights weights, Model model) {
         this.checkpoint = checkpoint;
@@ -62,9 +64,19 @@ public final class ModelFolder implements AutoCloseable {
         return weights;
     }
 
+    /// @param tensor as the architecture declares it
+    /// @return the stored tensor, a vector as a matrix of one column
+    public StoredMatrix storedMatrix(TensorShape tensor) {
+        return weights.stored(tensor);
+    }
+
+    /// Closing twice does nothing.
     @Override
     public void close() {
-        model.close();
-        checkpoint.close();
+        if (isOpen) {
+            isOpen = false;
+            model.close();
+            checkpoint.close();
+        }
     }
 }

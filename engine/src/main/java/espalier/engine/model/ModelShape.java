@@ -51,9 +51,7 @@ public record ModelShape(
         return new ModelShape(
                 config.vocabSize(),
                 config.hiddenSize(),
-                config.layers().stream()
-                        .map(w -> new LayerShape(w.queriesPerKv(), w.headDim(), w.ffn()))
-                        .toList(),
+                config.layers(),
                 config.tied(),
                 new Biases(config.attentionBias(), config.oProjBias(), config.mlpBias()),
                 config.rmsNormEps(),

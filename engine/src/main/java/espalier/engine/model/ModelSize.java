@@ -83,9 +83,9 @@ public record ModelSize(long parameters, long prunable, long macs, List<LayerSiz
         };
     }
 
-    /// Per token: a matrix its elements, a norm twice its width, SiLU once its width, the rotary embedding 4 per query
-    /// channel; per head and pair of tokens: `2 * headDim` for scores and values and 1 for the softmax. Look-ups, biases
-    /// and residual sums are free.
+    /// Per token: a matrix its elements, a norm twice its width, SiLU once its width, the rotary embedding 4 per
+    /// query channel; per head and pair of tokens: `2 * headDim` for scores and values and 1 for the softmax.
+    /// Look-ups, biases and residual sums are free.
     private static long macs(Step step, long tokens) {
         return switch (step) {
             case Step.Linear linear -> linear.weight().elements() * tokens;

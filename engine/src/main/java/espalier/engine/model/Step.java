@@ -131,7 +131,8 @@ public sealed interface Step {
         }
     }
 
-    /// RMSNorm over each head, with one weight for all heads (Qwen3). The weight belongs to no head, so none carries it.
+    /// RMSNorm over each head, with one weight for all heads (Qwen3). The weight belongs to no head, so none carries
+    /// it.
     ///
     /// @param weight `[headDim]`
     /// @param in its input

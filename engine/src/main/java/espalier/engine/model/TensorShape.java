@@ -8,11 +8,13 @@ import java.util.List;
 /// A fused matrix (q, k and v in one) lists several spaces along an axis, in the order in which they are stored.
 ///
 /// @param name the checkpoint's name, e.g. `model.layers.0.mlp.up_proj.weight`
+/// @param layer 0-based decoder layer that it leaves with, or [Space#WHOLE_MODEL]
 /// @param rowSpaces channels along the rows, at least one space
 /// @param columnSpaces channels along the columns; empty for a one-dimensional tensor
 /// @param rows total width of `rowSpaces`
 /// @param cols total width of `columnSpaces`, or 1 for a one-dimensional tensor
-public record TensorShape(String name, List<Space> rowSpaces, List<Space> columnSpaces, int rows, int cols) {
+public record TensorShape(
+        String name, int layer, List<Space> rowSpaces, List<Space> columnSpaces, int rows, int cols) {
     /// Checks ranges and copies the lists.
     public TensorShape {
         rowSpaces = List.copyOf(rowSpaces);
@@ -25,20 +27,23 @@ public record TensorShape(String name, List<Space> rowSpaces, List<Space> column
     }
 
     /// @param name the checkpoint's name
+    /// @param layer 0-based decoder layer, or [Space#WHOLE_MODEL]
     /// @param rows channels along the rows
     /// @param columns channels along the columns
     /// @param shape the model, which decides the widths
     /// @return a matrix
-    public static TensorShape matrix(String name, List<Space> rows, List<Space> columns, ModelShape shape) {
-        return new TensorShape(name, rows, columns, width(rows, shape), width(columns, shape));
+    public static TensorShape matrix(
+            String name, int layer, List<Space> rows, List<Space> columns, ModelShape shape) {
+        return new TensorShape(name, layer, rows, columns, width(rows, shape), width(columns, shape));
     }
 
     /// @param name the checkpoint's name
+    /// @param layer 0-based decoder layer, or [Space#WHOLE_MODEL]
     /// @param rows its channels
     /// @param shape the model, which decides the width
     /// @return a one-dimensional tensor
-    public static TensorShape vector(String name, List<Space> rows, ModelShape shape) {
-        return new TensorShape(name, rows, List.of(), width(rows, shape), 1);
+    public static TensorShape vector(String name, int layer, List<Space> rows, ModelShape shape) {
+        return new TensorShape(name, layer, rows, List.of(), width(rows, shape), 1);
     }
 
     /// @return whether the tensor has one dimension: a bias or a norm weight

@@ -9,41 +9,157 @@ import espalier.engine.model.Model;
 import espalier.engine.model.ModelFolder;
 import espalier.engine.model.ModelShape;
 import espalier.engine.model.Pass;
-import espalier.engine.model.WeightSource;
+import espalier.engine.weights.Checkpoint;
 import espalier.engine.weights.CheckpointWriter;
-import espalier.engine.weights.PretrainedConfig;
 import espalier.engine.weights.PrunedConfig;
-import espalier.engine.weights.SafetensorsWriter;
 import espalier.engine.weights.SideFile;
-import espalier.engine.weights.StoredTensor;
 import espalier.engine.weights.StoredType;
-import espalier.engine.weights.TensorToWrite;
 import espalier.kernels.DType;
 import espalier.kernels.Ops;
-import espalier.kernels.StoredMatrix;
 import espalier.kernels.Tensor;
 import espalier.kernels.Workspace;
 import java.io.IOException;
-import java.io.UncheckedIOException;
-import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
-import java.util.Arrays;
-import java.util.HashMap;
-import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 
 /// Turns a plan into a smaller checkpoint, and proves it: first that the plan applied in F32 equals the masked model,
-/// then that the file holds exactly the intended bytes. Source and result are never mapped at the same time.
+/// then, before the folder gets its name, that it holds exactly the intended bytes. Source and result are never mapped at
+/// the same time.
 public final class Compaction {
     /// Largest relative difference, in the norm of the logits, between the masked model and the plan applied in F32.
     public static final double TOLERANCE = 1e-5;
 
-    private static final int PIECE_BYTES = 4 << 20;
+    /// Where to and how.
+    ///
+    /// @param out the folder to write; its parent must exist
+    /// @param dtype element type of the result; empty for each tensor's own
+    /// @param writing shard size, and whether an existing result may be replaced
+    /// @param settings how the plan came about, for the plan file's metadata
+    /// @param probe token sequences on which the proof is run, each at least one token
+    public record Request(
+            Path out,
+            Optional<DType> dtype,
+            CheckpointWriter.Options writing,
+            Map<String, String> settings,
+            int[][] probe) {}
+
+    /// What was written, and how it was proved.
+    ///
+    /// @param shape of the smaller model
+    /// @param bytes of its tensors
+    /// @param maskedDifference relative difference of the logits of the plan applied in F32 from the masked model's
+    /// @param roundingDifference relative difference of the written model's logits from those: what rounding to the
+    ///     result's element type caused
+    public record Written(ModelShape shape, long bytes, double maskedDifference, double roundingDifference) {}
 
     private Compaction() {}
+
+    /// @param source the open model; closed before the result is mapped
+    /// @param plan what is kept of it
+    /// @param request where to and how
+    /// @return what was written
+    /// @throws IllegalStateException if a proof fails; nothing is left behind
+    /// @throws IOException if the result cannot be written; nothing is left behind
+    public static Written write(ModelFolder source, PruningPlan plan, Request request) throws IOException {
+        Ops ops = source.model().ops();
+        Surgery surgery = Surgery.of(Architecture.forModelType(source.config().modelType()), plan);
+        Batch probe = Batch.of(request.probe());
+        float[] planned;
+        double maskedDifference;
+        try (StreamedModel smaller = new StreamedModel(surgery, source.weights(), ops)) {
+            planned = logits(smaller.model(), probe, Pass.plain(smaller.model().shape().layers().size()));
+            maskedDifference = difference(planned, maskedLogits(source.model(), plan, probe));
+        }
+        if (!(maskedDifference <= TOLERANCE)) {
+            throw new IllegalStateException("the plan applied in F32 differs from the masked model by %g, at most %g is due to"
+                    .formatted(maskedDifference, TOLERANCE) + " rounding: the result was not written");
+        }
+        List<CutTensor> tensors = cutTensors(surgery, source, request.dtype());
+        ObjectNode config = config(source, plan, tensors).toJson(source.config());
+        double[] roundingDifference = new double[1];
+        CheckpointWriter.write(
+                request.out(),
+                config,
+                tensors.stream().map(CutTensor::toWrite).toList(),
+                sideFiles(source.checkpoint(), plan, request.settings()),
+                request.writing(),
+                folder -> {
+                    source.close();
+                    roundingDifference[0] = proveFile(folder, tensors, probe, planned, ops);
+                });
+        long bytes = tensors.stream().mapToLong(tensor -> tensor.toWrite().bytes()).sum();
+        return new Written(plan.resultShape(), bytes, maskedDifference, roundingDifference[0]);
+    }
+
+    private static float[] maskedLogits(Model model, PruningPlan plan, Batch probe) {
+        try (Workspace masks = model.ops().newWorkspace()) {
+            return logits(model, probe, MaskedModel.pass(plan, model.ops(), masks));
+        }
+    }
+
+    private static List<CutTensor> cutTensors(Surgery surgery, ModelFolder source, Optional<DType> dtype) {
+        List<CutTensor> tensors = new ArrayList<>();
+        surgery.cuts().forEach((name, cut) -> tensors.add(CutTensor.of(name, cut, source, dtype)));
+        return tensors;
+    }
+
+    /// The dtype of a configuration is that of most of the weights: the first matrix of the model.
+    private static PrunedConfig config(ModelFolder source, PruningPlan plan, List<CutTensor> tensors) {
+        ModelShape shape = plan.resultShape();
+        StoredType dtype = tensors.getFirst().toWrite().type();
+        return new PrunedConfig(shape.layers(), shape.hidden(), shape.vocab(), shape.normEps(), dtype);
+    }
+
+    private static List<SideFile> sideFiles(Checkpoint source, PruningPlan plan, Map<String, String> settings)
+            throws IOException {
+        List<SideFile> files = new ArrayList<>();
+        for (Path other : source.otherFiles()) {
+            if (!other.equals(Path.of(PlanFile.NAME))) {
+                files.add(SideFile.copyOf(source.folder(), other));
+            }
+        }
+        files.add(PlanFile.of(plan, settings));
+        return files;
+    }
+
+    private static double proveFile(Path folder, List<CutTensor> tensors, Batch probe, float[] planned, Ops ops)
+            throws IOException {
+        try (ModelFolder result = ModelFolder.open(folder, ops)) {
+            for (CutTensor tensor : tensors) {
+                tensor.requireWritten(result.checkpoint());
+            }
+            Model model = result.model();
+            return difference(logits(model, probe, Pass.plain(model.shape().layers().size())), planned);
+        }
+    }
+
+    private static float[] logits(Model model, Batch batch, Pass pass) {
+        Ops ops = model.ops();
+        int vocab = model.shape().vocab();
+        float[] all = new float[Math.multiplyExact(batch.tokens(), vocab)];
+        try (Workspace ws = ops.newWorkspace()) {
+            Hidden hidden = model.forward(batch, pass, Keep.NOTHING, ws);
+            model.lmHead().forEachChunk(hidden.normed(), ws, (fromRow, logits) -> {
+                float[] chunk = new float[Math.toIntExact(logits.elements())];
+                ops.toHost(logits, chunk);
+                System.arraycopy(chunk, 0, all, fromRow * vocab, chunk.length);
+            });
+        }
+        return all;
+    }
+
+    /// `|a - b| / |b|`; NaN where either has one.
+    private static double difference(float[] a, float[] b) {
+        double difference = 0;
+        double norm = 0;
+        for (int i = 0; i < b.length; i++) {
+            double d = (double) a[i] - b[i];
+            difference += d * d;
+            norm += (double) b[i] * b[i];
+        }
+        return Math.sqrt(difference / norm);
+    }
 }

@@ -20,10 +20,10 @@ import java.util.Set;
 
 /// Finds the weights that can only be removed together. LLM-Pruner (arXiv 2305.11627), section 3.1.
 ///
-/// The rule: if a channel is fed by one channel only, or feeds one only, the two leave together. Matrices stop it, since
-/// each of their outputs is fed by every input; norms and element-wise operations pass it on in both directions, and the
-/// repeat of keys and values passes it on through its index map. A group is the closure of the rule from any of its
-/// channels, over the whole [ChannelGraph].
+/// The rule: if a channel is fed by one channel only, or feeds one only, the two leave together. Matrices stop it,
+/// since each of their outputs is fed by every input; norms and element-wise operations pass it on in both
+/// directions, and the repeat of keys and values passes it on through its index map. A group is the closure of the
+/// rule from any of its channels, over the whole [ChannelGraph].
 ///
 /// @param all every group of a model that may be pruned, in the order in which a forward pass meets them. A layer
 ///     without heads, or without FFN channels, has no group of that kind.
@@ -78,8 +78,11 @@ public record Groups(List<Group> all) {
         return all.stream().filter(group -> group.kind() == kind).toList();
     }
 
-    /// Renders the groups, one line for each run of layers whose groups are alike, e.g.
-    /// `layers 0..31   heads             32 units of 128 channels: q_proj rows, k_proj rows, v_proj rows, o_proj columns`.
+    /// Renders the groups, one line for each run of layers whose groups are alike:
+    ///
+    /// ```
+    /// layers 0..31   FFN channels      11008 units of 1 channel: gate_proj rows, up_proj rows, down_proj columns
+    /// ```
     ///
     /// @return lines, each ending in a newline
     public String describe() {
@@ -231,8 +234,9 @@ public record Groups(List<Group> all) {
             for (int channel = 0; channel < channels.length; channel++) {
                 int source = tie.source().of(channel);
                 if (narrower[source] != -1 && narrower[source] != channels[channel]) {
-                    throw new IllegalArgumentException("channel %d of %s would leave with channels %d and %d of its root"
-                            .formatted(source, tie.from().space(), narrower[source], channels[channel]));
+                    throw new IllegalArgumentException(
+                            "channel %d of %s would leave with channels %d and %d of the root of its group"
+                                    .formatted(source, tie.from().space(), narrower[source], channels[channel]));
                 }
                 narrower[source] = channels[channel];
             }

@@ -13,7 +13,7 @@ import java.lang.foreign.MemorySegment;
 /// @param surgery the cuts
 /// @param source the model before; stays open
 /// @param memory holds the cut tensors
-public record PrunedWeights(Surgery surgery, WeightSource source, Arena memory) implements WeightSource {
+record PrunedWeights(Surgery surgery, WeightSource source, Arena memory) implements WeightSource {
     @Override
     public StoredMatrix matrix(String name, int rows, int cols) {
         TensorCut cut = cut(name, rows, cols);

@@ -12,8 +12,8 @@ import java.util.stream.IntStream;
 
 /// What is kept of a model. All indices are those of the source, ascending and without repeats.
 ///
-/// Query heads may leave one by one: a key/value head stays exactly as long as one of its query heads does, so groups may
-/// become unequal, and a layer may lose all heads or all FFN channels.
+/// Query heads may leave one by one: a key/value head stays exactly as long as one of its query heads does, so groups
+/// may become unequal, and a layer may lose all heads or all FFN channels.
 ///
 /// @param source the model before
 /// @param keptLayers 0-based layers that stay, at least one
@@ -170,8 +170,8 @@ public record PruningPlan(
                 source.maxPositions());
     }
 
-    /// @return whether all layers of the result have the same widths, equal query groups, heads and FFN channels: what an
-    ///     ordinary configuration with one number for each width can say
+    /// @return whether all layers of the result have the same widths, equal query groups, heads and FFN channels:
+    ///     what an ordinary configuration with one number for each width can say
     public boolean isUniform() {
         List<LayerShape> shapes = resultShape().layers();
         LayerShape first = shapes.getFirst();

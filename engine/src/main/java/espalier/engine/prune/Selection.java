@@ -7,13 +7,13 @@ import java.util.List;
 /// Which units compete with each other, and which may leave. LLM-Pruner (arXiv 2305.11627) and its release.
 ///
 /// With `initial` and `current` channels of a group's root axis, a ratio `s` asks for
-/// `n = current - (int) (initial * (1 - s))` channels, in double arithmetic; attention loses `n / headDim` units, rounded
-/// down. Units with the smallest scores leave; of equal ones the lower index. A group that would lose its last unit loses
-/// none.
+/// `n = current - (int) (initial * (1 - s))` channels, in double arithmetic; attention loses `n / headDim` units,
+/// rounded down. Units with the smallest scores leave; of equal ones the lower index. A group that would lose its last
+/// unit loses none.
 ///
-/// `align` rounds the FFN channels that stay in a pruned layer to the nearest multiple, halves up, at least one multiple.
-/// If that exceeds what the layer has, the largest multiple that it has stays, or, if it has less than one, everything. A
-/// layer from which the ratio takes nothing stays as it is. 1 rounds nothing.
+/// `align` rounds the FFN channels that stay in a pruned layer to the nearest multiple, halves up, at least one
+/// multiple. If that exceeds what the layer has, the largest multiple that it has stays, or, if it has less than one,
+/// everything. A layer from which the ratio takes nothing stays as it is. 1 rounds nothing.
 public sealed interface Selection {
     /// Each group for itself; the method's default.
     ///
@@ -68,8 +68,8 @@ public sealed interface Selection {
         }
     }
 
-    /// The ratio of one step of iterative pruning. Steps count relative to the initial widths, so they end where a single
-    /// step would.
+    /// The ratio of one step of iterative pruning. Steps count relative to the initial widths, so they end where a
+    /// single step would, unless that would take the last unit of a group: a single step leaves such a group whole.
     ///
     /// @param ratio final share to be cut
     /// @param step from 1 to `steps`

@@ -23,11 +23,11 @@ import java.util.stream.IntStream;
 ///
 /// @param plan what is kept
 /// @param cuts the cut of each tensor of the result, by its name in the result, in the order of a forward pass
-public record Surgery(PruningPlan plan, Map<String, TensorCut> cuts) {
+record Surgery(PruningPlan plan, Map<String, TensorCut> cuts) {
     /// @param architecture the model's family
     /// @param plan what is kept
     /// @return the cuts
-    public static Surgery of(Architecture architecture, PruningPlan plan) {
+    static Surgery of(Architecture architecture, PruningPlan plan) {
         ChannelGraph graph = architecture.graph(plan.source());
         Map<String, TensorCut> bySourceName = new LinkedHashMap<>();
         for (Step step : graph.steps()) {

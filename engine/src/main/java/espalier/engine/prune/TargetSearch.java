@@ -17,10 +17,10 @@ import java.util.stream.IntStream;
 
 /// Finds the group ratio whose outcome comes nearest to a wanted size.
 ///
-/// The size is a step function of the ratio with finitely many steps: it can only change where `(int) (initial * (1 - s))`
-/// does, or, ranking globally, from one score to the next. Every outcome is weighed, in ascending order of the ratio, and
-/// of equally near ones the first is taken, so the search is exact and deterministic even where a group that would vanish
-/// is left whole and the size jumps back.
+/// The size is a step function of the ratio with finitely many steps: it can only change where
+/// `(int) (initial * (1 - s))` does, or, ranking globally, from one score to the next. Every outcome is weighed, in
+/// ascending order of the ratio, and of equally near ones the first is taken, so the search is exact and deterministic
+/// even where a group that would vanish is left whole and the size jumps back, which a bisection could miss.
 public final class TargetSearch {
     /// What a ratio reaches.
     ///
@@ -51,6 +51,9 @@ public final class TargetSearch {
         }
         total = elements(tensors);
         prunable = elements(matrices);
+        if (prunable == 0) {
+            throw new IllegalArgumentException("the model has no prunable parameters");
+        }
         for (RankedGroup group : selector.groups()) {
             totalRemoved.add(removed(group, tensors));
             prunableRemoved.add(removed(group, matrices));
@@ -60,8 +63,8 @@ public final class TargetSearch {
     /// @param selection what may be pruned
     /// @param target how much is to go
     /// @param graph a model that has not been pruned before
-    /// @param scores scores of at least the groups that may be pruned. Unless the selection is global or query groups are
-    ///     unequal, only the widths matter and [UnitScores#equal] will do.
+    /// @param scores scores of at least the groups that may be pruned. Unless the selection is global or query groups
+    ///     are unequal, only the widths matter and [UnitScores#equal] will do.
     /// @return the ratio, and what it reaches
     public static Reached search(
             Selection selection, SizeTarget target, ChannelGraph graph, List<UnitScores> scores) {

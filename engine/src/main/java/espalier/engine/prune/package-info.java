@@ -2,6 +2,6 @@
 ///
 /// Read [Groups] first: it closes LLM-Pruner's dependency rule over a model's channel graph, which gives heads, FFN
 /// channels and hidden channels as [Group]s of units. [Reduction] makes one score per unit of the scores of single
-/// matrices, [Selection] decides which units leave, and a [PruningPlan] says what is kept. [TargetSearch] finds the ratio
-/// that reaches a wanted size.
+/// matrices, [Selection] decides which units leave, and a [PruningPlan] says what is kept. [TargetSearch] finds the
+/// ratio that reaches a wanted size.
 package espalier.engine.prune;

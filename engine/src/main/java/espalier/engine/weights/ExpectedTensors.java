@@ -67,7 +67,7 @@ public final class ExpectedTensors {
         return name.endsWith(".rotary_emb.inv_freq");
     }
 
-    private void addLayer(String prefix, LayerWidths widths) {
+    private void addLayer(String prefix, LayerShape widths) {
         long hidden = config.hiddenSize();
         long queries = (long) widths.heads() * widths.headDim();
         long keys = (long) widths.kvHeads() * widths.headDim();

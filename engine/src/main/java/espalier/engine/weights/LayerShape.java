@@ -1,24 +1,46 @@
 package espalier.engine.weights;
 
-import espalier.kernels.Check;
 import espalier.kernels.HeadMap;
 import java.util.Arrays;
 
 /// The widths of one decoder layer. Layers of one model may differ, groups of query heads may be unequal, and a layer
 /// may have no heads or no FFN channels at all.
 ///
-/// @param queriesPerKv `[kvHeads]`, query heads that read each key/value head, each at least 1
-/// @param headDim width of a head; not `hidden / heads`
+/// @param queriesPerKv `[kvHeads]`, query heads that read each key/value head, each at least 1; query heads of one
+///     key/value head are adjacent
+/// @param headDim width of a head, even as rotary pairs need it; not `hidden / heads`
 /// @param ffn FFN channels
 public record LayerShape(int[] queriesPerKv, int headDim, int ffn) {
-    /// Checks ranges and copies the array.
+    static final int MAX_HEADS = 1 << 16;
+    static final int MAX_HEAD_DIM = 1 << 16;
+    static final int MAX_WIDTH = 1 << 24;
+
+    /// @throws IllegalArgumentException naming the value that is out of range
     public LayerShape {
         queriesPerKv = queriesPerKv.clone();
+        long heads = 0;
         for (int queries : queriesPerKv) {
-            Check.positive("queries_per_kv", queries);
+            if (queries < 1) {
+                throw new IllegalArgumentException(
+                        "queries_per_kv is " + Arrays.toString(queriesPerKv) + ", expected counts from 1");
+            }
+            heads += queries;
         }
-        Check.positive("head_dim", headDim);
-        Check.notNegative("ffn", ffn);
+        if (heads > MAX_HEADS) {
+            throw new IllegalArgumentException(
+                    "queries_per_kv adds up to " + heads + ", expected at most " + MAX_HEADS);
+        }
+        if (headDim < 2 || headDim % 2 != 0 || headDim > MAX_HEAD_DIM) {
+            throw new IllegalArgumentException(
+                    "head_dim is " + headDim + ", expected an even number from 2 to " + MAX_HEAD_DIM);
+        }
+        if (heads * headDim > MAX_WIDTH) {
+            throw new IllegalArgumentException(
+                    heads + " heads of head_dim " + headDim + " are wider than " + MAX_WIDTH);
+        }
+        if (ffn < 0 || ffn > MAX_WIDTH) {
+            throw new IllegalArgumentException("ffn is " + ffn + ", expected 0 to " + MAX_WIDTH);
+        }
     }
 
     /// @param heads query heads
@@ -33,6 +55,17 @@ public record LayerShape(int[] queriesPerKv, int headDim, int ffn) {
         int[] queries = new int[kvHeads];
         Arrays.fill(queries, kvHeads == 0 ? 0 : heads / kvHeads);
         return new LayerShape(queries, headDim, ffn);
+    }
+
+    /// @return a copy of the counts
+    @Override
+    public int[] queriesPerKv() {
+        return queriesPerKv.clone();
+    }
+
+    /// @return query heads of the key/value head that has the most; 0 without heads
+    int maxQueriesPerKv() {
+        return Arrays.stream(queriesPerKv).max().orElse(0);
     }
 
     /// @return query heads

@@ -55,7 +55,7 @@ public record PretrainedConfig(
         OptionalInt bosId,
         List<Integer> eosIds,
         Optional<StoredType> dtype,
-        List<LayerWidths> layers,
+        List<LayerShape> layers,
         List<String> unsupported,
         ObjectNode raw) {
 
@@ -105,11 +105,11 @@ public record PretrainedConfig(
     public static PretrainedConfig parse(ObjectNode json, String file) {
         ConfigFields fields = new ConfigFields(json, file, "");
         ModelFamily family = ModelFamily.of(fields);
-        int hidden = fields.integer("hidden_size", 1, LayerWidths.MAX_WIDTH);
-        int vocab = fields.integer("vocab_size", 1, LayerWidths.MAX_WIDTH);
+        int hidden = fields.integer("hidden_size", 1, LayerShape.MAX_WIDTH);
+        int vocab = fields.integer("vocab_size", 1, LayerShape.MAX_WIDTH);
         int numLayers = fields.integer("num_hidden_layers", 1, MAX_LAYERS);
-        LayerWidths global = globalWidths(fields, hidden);
-        List<LayerWidths> layers = layers(fields, numLayers, global);
+        LayerShape global = globalWidths(fields, hidden);
+        List<LayerShape> layers = layers(fields, numLayers, global);
         int maxPositions = family == ModelFamily.LLAMA
                 ? fields.integer("max_position_embeddings", 1, MAX_POSITIONS, 2048)
                 : fields.integer("max_position_embeddings", 1, MAX_POSITIONS);
@@ -142,9 +142,9 @@ public record PretrainedConfig(
                 json);
     }
 
-    private static LayerWidths globalWidths(ConfigFields fields, int hidden) {
-        int heads = fields.integer("num_attention_heads", 1, LayerWidths.MAX_HEADS);
-        int kvHeads = fields.integer("num_key_value_heads", 1, LayerWidths.MAX_HEADS, heads);
+    private static LayerShape globalWidths(ConfigFields fields, int hidden) {
+        int heads = fields.integer("num_attention_heads", 1, LayerShape.MAX_HEADS);
+        int kvHeads = fields.integer("num_key_value_heads", 1, LayerShape.MAX_HEADS, heads);
         if (heads % kvHeads != 0) {
             throw fields.failure("num_key_value_heads is " + kvHeads + ", expected a divisor of num_attention_heads "
                     + heads);
@@ -153,16 +153,16 @@ public record PretrainedConfig(
             throw fields.failure("head_dim is missing and hidden_size " + hidden
                     + " is not a multiple of num_attention_heads " + heads);
         }
-        int headDim = fields.integer("head_dim", 1, LayerWidths.MAX_HEAD_DIM, hidden / heads);
-        int ffn = fields.integer("intermediate_size", 1, LayerWidths.MAX_WIDTH);
+        int headDim = fields.integer("head_dim", 1, LayerShape.MAX_HEAD_DIM, hidden / heads);
+        int ffn = fields.integer("intermediate_size", 1, LayerShape.MAX_WIDTH);
         try {
-            return LayerWidths.uniform(heads, kvHeads, headDim, ffn);
+            return LayerShape.uniform(heads, kvHeads, headDim, ffn);
         } catch (IllegalArgumentException e) {
             throw new CheckpointException(fields.file() + ": " + e.getMessage(), e);
         }
     }
 
-    private static List<LayerWidths> layers(ConfigFields fields, int numLayers, LayerWidths global) {
+    private static List<LayerShape> layers(ConfigFields fields, int numLayers, LayerShape global) {
         Optional<ConfigFields> espalier = fields.object("espalier");
         if (espalier.isEmpty()) {
             return Collections.nCopies(numLayers, global);
@@ -173,18 +173,18 @@ public record PretrainedConfig(
             throw fields.failure("espalier.layers has " + entries.size() + " entries, expected num_hidden_layers "
                     + numLayers);
         }
-        List<LayerWidths> layers = new ArrayList<>(numLayers);
+        List<LayerShape> layers = new ArrayList<>(numLayers);
         for (JsonNode entry : entries) {
             String name = "layers[" + layers.size() + "]";
             ConfigFields layer = espalier.get().objectAt(entry, name);
             layer.array("queries_per_kv");
-            int[] queries = layer.integers("queries_per_kv", 1, LayerWidths.MAX_HEADS).stream()
+            int[] queries = layer.integers("queries_per_kv", 1, LayerShape.MAX_HEADS).stream()
                     .mapToInt(Integer::intValue)
                     .toArray();
-            int headDim = layer.integer("head_dim", 2, LayerWidths.MAX_HEAD_DIM);
-            int ffn = layer.integer("ffn", 0, LayerWidths.MAX_WIDTH);
+            int headDim = layer.integer("head_dim", 2, LayerShape.MAX_HEAD_DIM);
+            int ffn = layer.integer("ffn", 0, LayerShape.MAX_WIDTH);
             try {
-                layers.add(new LayerWidths(queries, headDim, ffn));
+                layers.add(new LayerShape(queries, headDim, ffn));
             } catch (IllegalArgumentException e) {
                 throw new CheckpointException(fields.file() + ": espalier." + name + ": " + e.getMessage(), e);
             }

@@ -15,7 +15,7 @@ import java.util.Optional;
 /// @param rmsNormEps added to the mean square
 /// @param dtype type of the weights that will be written
 public record PrunedConfig(
-        List<LayerWidths> layers, int hiddenSize, int vocabSize, double rmsNormEps, StoredType dtype) {
+        List<LayerShape> layers, int hiddenSize, int vocabSize, double rmsNormEps, StoredType dtype) {
     /// @throws IllegalArgumentException if there is no layer
     public PrunedConfig {
         layers = List.copyOf(layers);
@@ -35,10 +35,10 @@ public record PrunedConfig(
     ///     layers changed; or if the result would not be a valid configuration
     public ObjectNode toJson(PretrainedConfig source) {
         ObjectNode json = source.raw();
-        int kvHeads = Math.max(1, layers.stream().mapToInt(LayerWidths::kvHeads).max().orElseThrow());
-        int queriesPerKv = Math.max(1, layers.stream().mapToInt(LayerWidths::maxQueriesPerKv).max().orElseThrow());
-        int headDim = layers.stream().mapToInt(LayerWidths::headDim).max().orElseThrow();
-        int ffn = Math.max(1, layers.stream().mapToInt(LayerWidths::ffn).max().orElseThrow());
+        int kvHeads = Math.max(1, layers.stream().mapToInt(LayerShape::kvHeads).max().orElseThrow());
+        int queriesPerKv = Math.max(1, layers.stream().mapToInt(LayerShape::maxQueriesPerKv).max().orElseThrow());
+        int headDim = layers.stream().mapToInt(LayerShape::headDim).max().orElseThrow();
+        int ffn = Math.max(1, layers.stream().mapToInt(LayerShape::ffn).max().orElseThrow());
         json.put("num_hidden_layers", layers.size());
         json.put("hidden_size", hiddenSize);
         json.put("vocab_size", vocabSize);
@@ -52,7 +52,7 @@ public record PrunedConfig(
         putRope(json, source.ropeTheta());
         resizeLayerTypes(json);
         json.remove("espalier");
-        LayerWidths uniform = LayerWidths.uniform(kvHeads * queriesPerKv, kvHeads, headDim, ffn);
+        LayerShape uniform = LayerShape.uniform(kvHeads * queriesPerKv, kvHeads, headDim, ffn);
         if (!layers.stream().allMatch(uniform::equals)) {
             putLayers(json);
         }
@@ -64,7 +64,7 @@ public record PrunedConfig(
         ObjectNode espalier = json.putObject("espalier");
         espalier.put("format", PretrainedConfig.FORMAT);
         ArrayNode list = espalier.putArray("layers");
-        for (LayerWidths layer : layers) {
+        for (LayerShape layer : layers) {
             ObjectNode entry = list.addObject();
             ArrayNode queries = entry.putArray("queries_per_kv");
             for (int count : layer.queriesPerKv()) {

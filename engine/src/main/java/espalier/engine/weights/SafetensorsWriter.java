@@ -112,14 +112,13 @@ public final class SafetensorsWriter {
         return new SafetensorsHeader(metadata, infos);
     }
 
-    private static void writeTensor(TensorToWrite tensor, DurableFiles.Output out) throws IOException {
-        long expected = tensor.bytes();
-        long start = out.count();
+    private static void writeTensor(TensorToWrite tensor, WritableByteChannel out) throws IOException {
+        Limited limited = new Limited(out, tensor.bytes());
         try {
-            tensor.source().writeTo(new Limited(out, start + expected));
-            if (out.count() - start != expected) {
+            tensor.source().writeTo(limited);
+            if (limited.written != limited.limit) {
                 throw new IOException(
-                        "its source gave " + (out.count() - start) + " bytes, expected " + expected);
+                        "its source gave " + limited.written + " bytes, expected " + limited.limit);
             }
         } catch (IOException e) {
             throw new IOException("tensor " + tensor.name() + ": " + DurableFiles.reason(e), e);
@@ -127,14 +126,28 @@ public final class SafetensorsWriter {
     }
 
     /// Keeps a source from writing into the next tensor.
-    private record Limited(DurableFiles.Output out, long limit) implements WritableByteChannel {
+    private static final class Limited implements WritableByteChannel {
+        private final WritableByteChannel out;
+        private final long limit;
+        private long written;
+
+        Limited(WritableByteChannel out, long limit) {
+            this.out = out;
+            this.limit = limit;
+        }
+
         @Override
         public int write(ByteBuffer piece) throws IOException {
-            if (piece.remaining() > limit - out.count()) {
-                throw new IOException("its source gave at least " + (out.count() + piece.remaining() - limit)
+            int length = piece.remaining();
+            if (length > limit - written) {
+                throw new IOException("its source gave at least " + (written + length - limit)
                         + " bytes more than expected");
             }
-            return out.write(piece);
+            while (piece.hasRemaining()) {
+                out.write(piece);
+            }
+            written += length;
+            return length;
         }
 
         @Override
@@ -142,8 +155,9 @@ public final class SafetensorsWriter {
             return out.isOpen();
         }
 
-        /// The writer closes the file.
         @Override
-        public void close() {}
+        public void close() {
+            // The file goes on after this tensor.
+        }
     }
 }

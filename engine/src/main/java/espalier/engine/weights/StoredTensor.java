@@ -3,6 +3,8 @@ package espalier.engine.weights;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SegmentAllocator;
 import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
 import java.util.Arrays;
 import java.util.List;
 
@@ -14,6 +16,8 @@ import java.util.List;
 /// @param shape dimensions, outermost first; empty for a single element; any may be 0
 /// @param data exactly `type.bytes(shape)` bytes, native, aligned to nothing
 public record StoredTensor(String name, Path file, StoredType type, long[] shape, MemorySegment data) {
+    private static final long HASH_PIECE_BYTES = 1 << 24;
+
     /// @throws IllegalArgumentException if the data has another size than type and shape take
     public StoredTensor {
         shape = shape.clone();
@@ -107,6 +111,22 @@ public record StoredTensor(String name, Path file, StoredType type, long[] shape
                         : data.get(FloatBits.LE_INT, 4L * i);
             }
             return values;
+        });
+    }
+
+    /// SHA-256 of the stored bytes.
+    public byte[] sha256() {
+        return SafetensorsFile.guarded(file, () -> {
+            try {
+                MessageDigest digest = MessageDigest.getInstance("SHA-256");
+                for (long at = 0; at < data.byteSize(); at += HASH_PIECE_BYTES) {
+                    digest.update(
+                            data.asSlice(at, Math.min(HASH_PIECE_BYTES, data.byteSize() - at)).asByteBuffer());
+                }
+                return digest.digest();
+            } catch (NoSuchAlgorithmException e) {
+                throw new IllegalStateException("every Java platform has SHA-256", e);
+            }
         });
     }
 

@@ -87,6 +87,8 @@ class ArchitectureTest {
         TensorShape o = graph.tensor("model.layers.1.self_attn.o_proj.weight");
         assertEquals(List.of(Space.HIDDEN), o.rowSpaces());
         assertEquals(List.of(Space.query(1)), o.columnSpaces());
+        assertEquals(1, o.layer());
+        assertEquals(Space.WHOLE_MODEL, graph.tensor("lm_head.weight").layer());
         TensorShape k = graph.tensor("model.layers.1.self_attn.k_proj.weight");
         assertEquals(List.of(Space.kv(1)), k.rowSpaces());
         TensorShape embedding = graph.tensor("model.embed_tokens.weight");

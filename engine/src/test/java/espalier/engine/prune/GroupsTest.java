@@ -128,7 +128,9 @@ class GroupsTest {
                 heads.members().get(1).rootChannelOf(), heads.members().get(2).rootChannelOf());
         Group ffn = groups.of(Group.Kind.FFN).getFirst();
         assertEquals(
-                List.of("gate_proj rows", "gate_proj.bias rows", "up_proj rows", "up_proj.bias rows", "down_proj columns"),
+                List.of(
+                        "gate_proj rows", "gate_proj.bias rows", "up_proj rows", "up_proj.bias rows",
+                        "down_proj columns"),
                 labels(ffn));
         Group hidden = groups.of(Group.Kind.HIDDEN).getFirst();
         assertTrue(labels(hidden).containsAll(List.of("o_proj.bias rows", "down_proj.bias rows")));
@@ -189,11 +191,12 @@ class GroupsTest {
         pass.layer(0);
         List<Signal> qkv = pass.fusedLinear(
                 "layers.0.qkv_proj", x, List.of(Space.query(0), Space.kv(0), Space.kv(0)), true);
-        x = pass.add(x, pass.linear("layers.0.o_proj", pass.attend(qkv.get(0), qkv.get(1), qkv.get(2)),
-                Space.HIDDEN, false));
+        Signal attended = pass.attend(qkv.get(0), qkv.get(1), qkv.get(2));
+        x = pass.add(x, pass.linear("layers.0.o_proj", attended, Space.HIDDEN, false));
         List<Signal> gateUp =
                 pass.fusedLinear("layers.0.gate_up_proj", x, List.of(Space.ffn(0), Space.ffn(0)), false);
-        pass.add(x, pass.linear("layers.0.down_proj", pass.swiGlu(gateUp.get(0), gateUp.get(1)), Space.HIDDEN, false));
+        Signal activated = pass.swiGlu(gateUp.get(0), gateUp.get(1));
+        pass.add(x, pass.linear("layers.0.down_proj", activated, Space.HIDDEN, false));
         ChannelGraph graph = pass.build();
 
         Groups groups = Groups.of(graph);
@@ -208,7 +211,8 @@ class GroupsTest {
         assertEquals(heads.name(), Groups.closure(graph, "layers.0.qkv_proj.weight", Axis.ROWS, 13).name());
         TensorShape fused = graph.tensor("layers.0.qkv_proj.weight");
         assertEquals(List.of(16, 12), fused.dims());
-        PruningPlan plan = PruningPlan.keepAll(shape).withLayer(0, new PruningPlan.Kept(new int[] {2, 3}, new int[] {1}));
+        PruningPlan plan =
+                PruningPlan.keepAll(shape).withLayer(0, new PruningPlan.Kept(new int[] {2, 3}, new int[] {1}));
         List<Integer> kept = fused.rowSpaces().stream().map(space -> plan.kept(space).length).toList();
         assertEquals(List.of(4, 2, 2), kept);
     }
@@ -227,6 +231,24 @@ class GroupsTest {
                 message(() -> Groups.closure(graph, "nothing", Axis.ROWS, 0)));
     }
 
+    /// Queries that two attentions share, with groups that cross: no unit of one is a union of units of the other.
+    @Test
+    void groupsThatCrossAreRefused() {
+        ModelShape shape = Shapes.toy(
+                12, true, new LayerShape(new int[] {1, 2}, 2, 3), new LayerShape(new int[] {2, 1}, 2, 3));
+        ChannelGraph.Builder pass = new ChannelGraph.Builder(shape);
+        Signal x = pass.embed("embed");
+        Signal query = pass.linear("q_proj", x, Space.query(0), false);
+        for (int layer = 0; layer < 2; layer++) {
+            pass.layer(layer);
+            Signal key = pass.linear(layer + ".k_proj", x, Space.kv(layer), false);
+            pass.attend(query, key, pass.linear(layer + ".v_proj", x, Space.kv(layer), false));
+        }
+        assertEquals(
+                "channel 0 of KV(1) would leave with channels 0 and 2 of the root of its group",
+                message(() -> Groups.of(pass.build())));
+    }
+
     @Test
     void describesRunsOfEqualLayers() {
         LayerShape plain = LayerShape.uniform(4, 2, 4, 10);
@@ -238,17 +260,21 @@ class GroupsTest {
                 LayerShape.uniform(3, 3, 4, 10),
                 new LayerShape(new int[] {2, 1}, 4, 10),
                 plain));
-        String members = "q_proj columns x5, k_proj columns x5, v_proj columns x5, o_proj rows x5,";
+        String attention = "k_proj rows, q_proj rows, v_proj rows, o_proj columns";
         assertEquals(
                 """
-                layer 2        heads             3 units of 4 channels: q_proj rows, k_proj rows, v_proj rows, o_proj columns
-                layers 0..1    key/value groups  2 units of 4 channels with 2 query heads: k_proj rows, q_proj rows, v_proj rows, o_proj columns
-                layer 3        key/value groups  2 units of 4 channels with [2, 1] query heads: k_proj rows, q_proj rows, v_proj rows, o_proj columns
-                layer 4        key/value groups  2 units of 4 channels with 2 query heads: k_proj rows, q_proj rows, v_proj rows, o_proj columns
+                layer 2        heads             3 units of 4 channels: q_proj rows, k_proj rows, v_proj rows, \
+                o_proj columns
+                layers 0..1    key/value groups  2 units of 4 channels with 2 query heads: ATTENTION
+                layer 3        key/value groups  2 units of 4 channels with [2, 1] query heads: ATTENTION
+                layer 4        key/value groups  2 units of 4 channels with 2 query heads: ATTENTION
                 layers 0..4    FFN channels      10 units of 1 channel: gate_proj rows, up_proj rows, down_proj columns
-                whole model    hidden channels   12 units of 1 channel: embed_tokens columns, input_layernorm rows x5, MEMBERS post_attention_layernorm rows x5, gate_proj columns x5, up_proj columns x5, down_proj rows x5, norm rows, lm_head columns
+                whole model    hidden channels   12 units of 1 channel: embed_tokens columns, input_layernorm rows x5, \
+                q_proj columns x5, k_proj columns x5, v_proj columns x5, o_proj rows x5, \
+                post_attention_layernorm rows x5, gate_proj columns x5, up_proj columns x5, down_proj rows x5, \
+                norm rows, lm_head columns
                 """
-                        .replace("MEMBERS", members),
+                        .replace("ATTENTION", attention),
                 groups.describe());
     }
 

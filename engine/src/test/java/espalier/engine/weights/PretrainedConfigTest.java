@@ -36,7 +36,7 @@ class PretrainedConfigTest {
         assertEquals(OptionalInt.of(1), config.bosId());
         assertEquals(List.of(2), config.eosIds());
         assertEquals(Optional.of(StoredType.F32), config.dtype());
-        LayerWidths layer = new LayerWidths(new int[] {2, 2}, 2, 6);
+        LayerShape layer = new LayerShape(new int[] {2, 2}, 2, 6);
         assertEquals(List.of(layer, layer), config.layers());
         assertEquals(2, config.numLayers());
         assertEquals(List.of(), config.unsupported());
@@ -199,7 +199,7 @@ class PretrainedConfigTest {
                 + "{\"queries_per_kv\": [3, 1], \"head_dim\": 4, \"ffn\": 5},"
                 + "{\"queries_per_kv\": [], \"head_dim\": 2, \"ffn\": 0}]}}");
         assertEquals(
-                List.of(new LayerWidths(new int[] {3, 1}, 4, 5), new LayerWidths(new int[0], 2, 0)), config.layers());
+                List.of(new LayerShape(new int[] {3, 1}, 4, 5), new LayerShape(new int[0], 2, 0)), config.layers());
         assertEquals(4, config.layers().get(0).heads());
         assertEquals(2, config.layers().get(0).kvHeads());
         assertEquals(0, config.layers().get(1).heads());

@@ -12,7 +12,7 @@ import java.util.Optional;
 import org.junit.jupiter.api.Test;
 
 class PrunedConfigTest {
-    private static final LayerWidths NARROW = new LayerWidths(new int[] {1, 1}, 2, 5);
+    private static final LayerShape NARROW = new LayerShape(new int[] {1, 1}, 2, 5);
 
     @Test
     void alikeLayersGiveAPlainConfiguration() throws IOException {
@@ -42,10 +42,10 @@ class PrunedConfigTest {
 
     @Test
     void differentLayersAreListed() throws IOException {
-        List<LayerWidths> layers = List.of(
-                new LayerWidths(new int[] {3}, 2, 5),
-                new LayerWidths(new int[] {1, 2}, 4, 0),
-                new LayerWidths(new int[0], 2, 7));
+        List<LayerShape> layers = List.of(
+                new LayerShape(new int[] {3}, 2, 5),
+                new LayerShape(new int[] {1, 2}, 4, 0),
+                new LayerShape(new int[0], 2, 7));
         ObjectNode json = pruned(SmallModel.config(), layers);
         assertEquals(
                 SmallModel.json("""
@@ -63,7 +63,7 @@ class PrunedConfigTest {
 
     @Test
     void unequalGroupsAreListedThoughLayersAreAlike() throws IOException {
-        List<LayerWidths> layers = List.of(new LayerWidths(new int[] {1, 2}, 2, 5));
+        List<LayerShape> layers = List.of(new LayerShape(new int[] {1, 2}, 2, 5));
         ObjectNode json = pruned(SmallModel.config(), layers);
         assertTrue(json.has("espalier"));
         assertEquals(layers, PretrainedConfig.parse(json, "config.json").layers());
@@ -71,7 +71,7 @@ class PrunedConfigTest {
 
     @Test
     void nothingLeftIsStillAConfiguration() throws IOException {
-        List<LayerWidths> layers = List.of(new LayerWidths(new int[0], 2, 0));
+        List<LayerShape> layers = List.of(new LayerShape(new int[0], 2, 0));
         PretrainedConfig read = PretrainedConfig.parse(pruned(SmallModel.config(), layers), "config.json");
         assertEquals(layers, read.layers());
         assertEquals(1, read.heads());
@@ -130,7 +130,7 @@ class PrunedConfigTest {
         assertEquals("a model has at least one layer", none.getMessage());
     }
 
-    private static ObjectNode pruned(ObjectNode source, List<LayerWidths> layers) {
+    private static ObjectNode pruned(ObjectNode source, List<LayerShape> layers) {
         return new PrunedConfig(layers, 6, 9, 7.5e-6, StoredType.BF16)
                 .toJson(PretrainedConfig.parse(source, "config.json"));
     }

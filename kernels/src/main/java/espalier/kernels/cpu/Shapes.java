@@ -300,6 +300,9 @@ public final class Shapes {
     public static void klDivergence(double[] loss, Tensor student, Tensor teacher, float tau) {
         length("loss", loss.length, student.rows());
         same("teacher", teacher, student);
+        if (student.rows() > 0) {
+            Check.positive("columns of student", student.cols());
+        }
         if (!(tau > 0 && tau < Float.POSITIVE_INFINITY)) {
             throw new IllegalArgumentException("tau must be positive and finite, got " + tau);
         }
@@ -370,10 +373,10 @@ public final class Shapes {
                     starts.length == 0 ? "nothing" : starts[starts.length - 1],
                     rows));
         }
-        for (int s = 1; s < starts.length; s++) {
-            if (starts[s] < starts[s - 1]) {
-                throw new IllegalArgumentException("%s[%d] is %d, expected at least %d"
-                        .formatted(name, s, starts[s], starts[s - 1]));
+        for (int s = 0; s + 1 < starts.length; s++) {
+            if (starts[s] > starts[s + 1]) {
+                throw new IllegalArgumentException("%s[%d] is %d, expected at most %d"
+                        .formatted(name, s, starts[s], starts[s + 1]));
             }
         }
     }

@@ -12,12 +12,11 @@ final class ScalarLosses {
 
     static void crossEntropy(double[] loss, Tensor logits, int[] targets, float gradientScale) {    // loss =
         for (int t = 0; t < logits.rows(); t++) {
-            boolean counts = targets[t] >= 0;
-            double lse = counts ? logSumExp(logits, t, 1) : 0;
-            loss[t] = counts ? lse - get(logits, t, targets[t]) : 0;
+            double[] logP = targets[t] >= 0 ? logSoftmax(logits, t, 1) : null;
+            loss[t] = logP != null ? 0 - logP[targets[t]] : 0;
             if (gradientScale != 0) {
                 for (int c = 0; c < logits.cols(); c++) {
-                    double p = counts ? StrictMath.exp(get(logits, t, c) - lse) : 0;
+                    double p = logP != null ? StrictMath.exp(logP[c]) : 0;
                     set(logits, t, c, (float) (gradientScale * (c == targets[t] ? p - 1 : p)));
                 }
             }
@@ -26,7 +25,15 @@ final class ScalarLosses {
 
     static void logSumExp(double[] logSum, Tensor logits) { // logSum =
         for (int t = 0; t < logits.rows(); t++) {
-            logSum[t] = logSumExp(logits, t, 1);
+            double max = Double.NEGATIVE_INFINITY;
+            for (int c = 0; c < logits.cols(); c++) {
+                max = Math.max(max, get(logits, t, c));
+            }
+            double sum = 0;
+            for (int c = 0; c < logits.cols(); c++) {
+                sum += StrictMath.exp(get(logits, t, c) - max);
+            }
+            logSum[t] = max + StrictMath.log(sum);
         }
     }
 
@@ -41,34 +48,37 @@ final class ScalarLosses {
 
     static void klDivergence(double[] loss, Tensor student, Tensor teacher, float tau, float gradientScale) { // loss =
         for (int t = 0; t < student.rows(); t++) {
-            double studentLse = logSumExp(student, t, tau);
-            double teacherLse = logSumExp(teacher, t, tau);
-            double divergence = 0;
+            double[] logQ = logSoftmax(student, t, tau);
+            double[] logP = logSoftmax(teacher, t, tau);
+            loss[t] = 0;
             for (int c = 0; c < student.cols(); c++) {
-                double logP = get(teacher, t, c) / (double) tau - teacherLse;
-                double logQ = get(student, t, c) / (double) tau - studentLse;
-                double p = StrictMath.exp(logP);
+                double p = StrictMath.exp(logP[c]);
                 // The limit of p log p; and q may be 0 where p is.
-                divergence += p == 0 ? 0 : p * (logP - logQ);
+                loss[t] += p == 0 ? 0 : p * (logP[c] - logQ[c]);
                 if (gradientScale != 0) {
-                    set(student, t, c, (float) (gradientScale / tau * (StrictMath.exp(logQ) - p)));
+                    set(student, t, c, (float) (gradientScale / tau * (StrictMath.exp(logQ[c]) - p)));
                 }
             }
-            loss[t] = divergence;
         }
     }
 
-    /// NaN where any logit is NaN or positive infinity or all are negative infinity.
-    private static double logSumExp(Tensor logits, int row, double tau) {
+    /// Log-probabilities of a row. The maximum is subtracted first and for good: added to the logarithm of the sum it
+    /// would swallow it where logits are huge. NaN where any logit is NaN or plus infinity or all are minus infinity.
+    private static double[] logSoftmax(Tensor logits, int row, double tau) {
         double max = Double.NEGATIVE_INFINITY;
         for (int c = 0; c < logits.cols(); c++) {
-            max = Math.max(max, get(logits, row, c) / tau);
+            max = Math.max(max, get(logits, row, c));
         }
+        double[] logP = new double[logits.cols()];
         double sum = 0;
         for (int c = 0; c < logits.cols(); c++) {
-            sum += StrictMath.exp(get(logits, row, c) / tau - max);
+            logP[c] = (get(logits, row, c) - max) / tau;
+            sum += StrictMath.exp(logP[c]);
         }
-        return max + StrictMath.log(sum);
+        for (int c = 0; c < logits.cols(); c++) {
+            logP[c] -= StrictMath.log(sum);
+        }
+        return logP;
     }
 
     static SquaredError squaredError(Tensor student, Tensor teacher) {

@@ -1,187 +1,244 @@
 package espalier.kernels.vector;
 
-import espalier.kernels.*;
+import espalier.kernels.HeadMap;
+import espalier.kernels.KeyValues;
+import espalier.kernels.RopeTable;
+import espalier.kernels.Salience;
+import espalier.kernels.SquaredError;
+import espalier.kernels.Tensor;
+import espalier.kernels.Weight;
 import espalier.kernels.cpu.CpuOps;
+import espalier.kernels.cpu.CpuWeight;
+import espalier.kernels.cpu.Shapes;
 
-/// Stub.
+/// The backend on the JDK Vector API: this class checks arguments and names the kernel families.
+///
+/// Not thread-safe: one operation at a time, which uses all the threads.
 public final class VectorOps extends CpuOps {
-    /// Stub.
+    private final Parallel parallel;
+    private final GemmOps products;
+    private final PackBuffer[] scratch;
+
+    /// Starts the worker threads.
     ///
-    /// @param threads n
-    public VectorOps(int threads) {}
+    /// @param threads threads of an operation including the caller, at least 1
+    public VectorOps(int threads) {
+        parallel = new Parallel(threads);
+        products = new GemmOps(parallel);
+        scratch = PackBuffer.perWorker(threads);
+    }
 
     @Override
     public String name() {
-        throw new AssertionError("stub");
+        return "vector";
     }
 
     @Override
     public int laneBits() {
-        throw new AssertionError("stub");
+        return Lanes.F32.vectorBitSize();
     }
 
     @Override
     public int threads() {
-        throw new AssertionError("stub");
+        return parallel.threads();
     }
 
     @Override
     public void dequantize(Tensor y, Weight w, int fromRow) {
-        throw new AssertionError("stub");
+        Shapes.dequantize(y, w, fromRow);
+        WeightRows.dequantize(parallel, y, CpuWeight.from(w), fromRow);
     }
 
     @Override
     public void fill(Tensor y, float value) {
-        throw new AssertionError("stub");
+        Elementwise.fill(parallel, y, value);
     }
 
     @Override
     public void addScaled(Tensor y, Tensor x, float alpha) {
-        throw new AssertionError("stub");
+        Shapes.same("x", x, y);
+        Elementwise.addScaled(parallel, y, x, alpha);
     }
 
     @Override
     public double sumOfSquares(Tensor x) {
-        throw new AssertionError("stub");
+        return Elementwise.sumOfSquares(parallel, x);
     }
 
     @Override
     public void addBias(Tensor y, Tensor bias) {
-        throw new AssertionError("stub");
+        Shapes.addBias(y, bias);
+        Elementwise.addBias(parallel, y, bias);
     }
 
     @Override
     public void biasBackward(Tensor dBias, Tensor dY) {
-        throw new AssertionError("stub");
+        Shapes.biasBackward(dBias, dY);
+        Elementwise.biasBackward(parallel, dBias, dY);
     }
 
     @Override
     public void linear(Tensor y, Tensor x, Weight w, boolean accumulate) {
-        throw new AssertionError("stub");
+        Shapes.linear(y, x, w);
+        products.linear(y, x, CpuWeight.from(w), accumulate);
     }
 
     @Override
     public void linearBackward(Tensor dX, Tensor dY, Weight w, boolean accumulate) {
-        throw new AssertionError("stub");
+        Shapes.linearBackward(dX, dY, w);
+        products.linearBackward(dX, dY, CpuWeight.from(w), accumulate);
     }
 
     @Override
     public void weightGradient(Tensor dW, Tensor dY, int fromOutput, Tensor x, boolean accumulate) {
-        throw new AssertionError("stub");
+        Shapes.weightGradient(dW, dY, fromOutput, x);
+        products.weightGradient(dW, dY, fromOutput, x, accumulate);
     }
 
     @Override
     public void matmulNT(Tensor c, Tensor a, Tensor b, float alpha, boolean accumulate) {
-        throw new AssertionError("stub");
+        Shapes.matmulNT(c, a, b);
+        products.matmulNT(c, a, b, alpha, accumulate);
     }
 
     @Override
     public void matmulNN(Tensor c, Tensor a, Tensor b, float alpha, boolean accumulate) {
-        throw new AssertionError("stub");
+        Shapes.matmulNN(c, a, b);
+        products.matmulNN(c, a, b, alpha, accumulate);
     }
 
     @Override
     public void matmulTN(Tensor c, Tensor a, Tensor b, float alpha, boolean accumulate) {
-        throw new AssertionError("stub");
+        Shapes.matmulTN(c, a, b);
+        products.matmulTN(c, a, b, alpha, accumulate);
     }
 
     @Override
     public void embed(Tensor y, Weight table, int[] ids) {
-        throw new AssertionError("stub");
+        Shapes.embed(y, table, ids);
+        WeightRows.embed(parallel, y, CpuWeight.from(table), ids);
     }
 
     @Override
     public void embedBackward(Tensor dTable, int fromRow, Tensor dY, int[] ids) {
-        throw new AssertionError("stub");
+        Shapes.embedBackward(dTable, fromRow, dY, ids);
+        WeightRows.embedBackward(parallel, dTable, fromRow, dY, ids);
     }
 
     @Override
     public void rmsNorm(Tensor y, Tensor rstd, Tensor x, Tensor weight, float eps, int divisor) {
-        throw new AssertionError("stub");
+        Shapes.rmsNorm(y, rstd, x, weight, divisor);
+        RmsNorm.forward(parallel, y, rstd, x, weight, eps, divisor);
     }
 
     @Override
-    public void rmsNormBackward( Tensor dX, Tensor dWeight, Tensor dY, Tensor x, Tensor weight, Tensor rstd, int divisor) {
-        throw new AssertionError("stub");
+    public void rmsNormBackward(
+            Tensor dX, Tensor dWeight, Tensor dY, Tensor x, Tensor weight, Tensor rstd, int divisor) {
+        Shapes.rmsNormBackward(dX, dWeight, dY, x, weight, rstd, divisor);
+        RmsNorm.backward(parallel, dX, dWeight, dY, x, weight, rstd, divisor);
     }
 
     @Override
     public void rope(Tensor x, RopeTable table, int[] positions, boolean inverse) {
-        throw new AssertionError("stub");
+        Shapes.rope(x, table, positions);
+        Rope.rotate(parallel, x, table, positions, inverse);
     }
 
     @Override
     public void attention(Tensor out, Tensor lse, Tensor q, KeyValues kv, HeadMap heads) {
+        Shapes.attention(out, lse, q, kv, heads);
         throw new AssertionError("stub");
     }
 
     @Override
-    public void attentionBackward( Tensor dQ, Tensor dK, Tensor dV, Tensor dOut, Tensor out, Tensor lse, Tensor q, Tensor k, Tensor v, int[] sequenceStart, HeadMap heads) {
+    public void attentionBackward(
+            Tensor dQ, Tensor dK, Tensor dV, Tensor dOut, Tensor out, Tensor lse,
+            Tensor q, Tensor k, Tensor v, int[] sequenceStart, HeadMap heads) {
+        Shapes.attentionBackward(dQ, dK, dV, dOut, out, lse, q, k, v, sequenceStart, heads);
         throw new AssertionError("stub");
     }
 
     @Override
     public void swiglu(Tensor y, Tensor gate, Tensor up, Tensor z) {
-        throw new AssertionError("stub");
+        Shapes.swiglu(y, gate, up, z);
+        SwiGlu.forward(parallel, y, gate, up, z);
     }
 
     @Override
     public void swigluBackward(Tensor dGate, Tensor dUp, Tensor dZ, Tensor dY, Tensor gate, Tensor up, Tensor z) {
-        throw new AssertionError("stub");
+        Shapes.swigluBackward(dGate, dUp, dZ, dY, gate, up, z);
+        SwiGlu.backward(parallel, dGate, dUp, dZ, dY, gate, up, z);
     }
 
     @Override
     public void gateColumns(Tensor y, Tensor x, Tensor z, int width, boolean accumulate) {
-        throw new AssertionError("stub");
+        Shapes.gateColumns(y, x, z, width);
+        ColumnGates.forward(parallel, y, x, z, width, accumulate);
     }
 
     @Override
     public void gateColumnsBackward(Tensor dX, Tensor dZ, Tensor dY, Tensor x, Tensor z, int width) {
-        throw new AssertionError("stub");
+        Shapes.gateColumnsBackward(dX, dZ, dY, x, z, width);
+        ColumnGates.backward(parallel, dX, dZ, dY, x, z, width);
     }
 
     @Override
     public void crossEntropy(double[] loss, Tensor logits, int[] targets, float gradientScale) {
-        throw new AssertionError("stub");
-    }
-
-    @Override
-    public void klDivergence(double[] loss, Tensor student, Tensor teacher, float tau, float gradientScale) {
-        throw new AssertionError("stub");
-    }
-
-    @Override
-    public SquaredError squaredError(Tensor student, Tensor teacher) {
-        throw new AssertionError("stub");
-    }
-
-    @Override
-    public void squaredErrorBackward(Tensor dStudent, Tensor student, Tensor teacher, float scale) {
-        throw new AssertionError("stub");
-    }
-
-    @Override
-    public void reduceSalience( double[] rowScore, double[] colScore, Salience salience, Weight w, int fromRow, int rows, Tensor g, Tensor meanSquare) {
-        throw new AssertionError("stub");
-    }
-
-    @Override
-    public void addSquare(Tensor y, Tensor x, float scale) {
-        throw new AssertionError("stub");
-    }
-
-    @Override
-    public void close() {
-        throw new AssertionError("stub");
+        Shapes.crossEntropy(loss, logits, targets);
+        Losses.crossEntropy(parallel, loss, logits, targets, gradientScale);
     }
 
     @Override
     public void logSumExp(double[] logSum, Tensor logits) {
-        throw new AssertionError("stub");
+        Shapes.length("logSum", logSum.length, logits.rows());
+        Losses.logSumExp(parallel, logSum, logits);
     }
 
     @Override
     public void crossEntropyTile(Tensor logits, double[] logSum, int[] targets, int fromToken, float scale) {
-        throw new AssertionError("stub");
+        Shapes.crossEntropyTile(logits, logSum, targets, fromToken);
+        Losses.crossEntropyTile(parallel, logits, logSum, targets, fromToken, scale);
+    }
+
+    @Override
+    public void klDivergence(double[] loss, Tensor student, Tensor teacher, float tau, float gradientScale) {
+        Shapes.klDivergence(loss, student, teacher, tau);
+        Losses.klDivergence(parallel, loss, student, teacher, tau, gradientScale);
+    }
+
+    @Override
+    public SquaredError squaredError(Tensor student, Tensor teacher) {
+        Shapes.same("teacher", teacher, student);
+        return Losses.squaredError(parallel, student, teacher);
+    }
+
+    @Override
+    public void squaredErrorBackward(Tensor dStudent, Tensor student, Tensor teacher, float scale) {
+        Shapes.squaredErrorBackward(dStudent, student, teacher);
+        Losses.squaredErrorBackward(parallel, dStudent, student, teacher, scale);
+    }
+
+    @Override
+    public void reduceSalience(
+            double[] rowScore, double[] colScore, Salience salience,
+            Weight w, int fromRow, int rows, Tensor g, Tensor meanSquare) {
+        Shapes.reduceSalience(rowScore, colScore, salience, w, fromRow, rows, g, meanSquare);
+        Importance.reduce(
+                parallel, scratch, rowScore, colScore, salience, CpuWeight.from(w), fromRow, rows, g, meanSquare);
+    }
+
+    @Override
+    public void addSquare(Tensor y, Tensor x, float scale) {
+        Shapes.same("x", x, y);
+        Elementwise.addSquare(parallel, y, x, scale);
+    }
+
+    @Override
+    public void close() {
+        parallel.close();
+        products.close();
+        for (PackBuffer buffer : scratch) {
+            buffer.close();
+        }
     }
 }

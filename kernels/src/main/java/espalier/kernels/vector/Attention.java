@@ -1,0 +1,135 @@
+package espalier.kernels.vector;
+
+import static espalier.bindings.NativeMemory.ALL;
+
+import espalier.kernels.Check;
+import espalier.kernels.DType;
+import espalier.kernels.HeadMap;
+import espalier.kernels.KeyValues;
+import espalier.kernels.Ops;
+import espalier.kernels.Tensor;
+import java.lang.foreign.ValueLayout;
+
+/// Causal attention in blocks of query rows: scores of a block with all keys it sees, softmax, product with the values.
+/// Only a block of scores exists at a time and thread. Start at [#forward]; the backward is [AttentionBackward].
+final class Attention implements AutoCloseable {
+    /// Most query rows of a block: keys that the mask hides from its first row but not from its last are wasted work.
+    static final int MOST_ROWS = 6 * 12;
+    /// Floats of a block of scores where the keys are many: half of a second-level cache of 1 MiB.
+    static final int BLOCK_OF_SCORES = 1 << 17;
+    private static final int FEWEST_ROWS = 12;
+
+    private static final ValueLayout.OfFloat F = ValueLayout.JAVA_FLOAT_UNALIGNED;
+
+    private final Parallel parallel;
+    private final Gemm gemm;
+    private final PackBuffer[] scores;
+
+    /// @param parallel runs the tasks; stays open as long as this is used
+    /// @param gemm products inside tasks, of the same threads
+    Attention(Parallel parallel, Gemm gemm) {
+        this.parallel = parallel;
+        this.gemm = gemm;
+        scores = PackBuffer.perWorker(parallel.threads());
+    }
+
+    /// See [Ops#attention].
+    void forward(Tensor out, Tensor lse, Tensor q, KeyValues kv, HeadMap heads) {
+        int tokens = kv.queryStart()[kv.sequences()];
+        int width = heads.heads() * heads.headDim();
+        Check.shape("q", q, tokens, width);
+        Check.shape("out", out, tokens, width);
+        Check.shape("lse", lse, tokens, heads.heads());
+        checkPages(kv, heads);
+        AttentionTasks tasks = AttentionTasks.forward(kv, heads);
+        parallel.run(tasks.count(), (task, worker) -> block(out, lse, q, kv, heads, tasks, task, worker));
+    }
+
+    private static void checkPages(KeyValues kv, HeadMap heads) {
+        int width = heads.kvHeads() * heads.headDim();
+        for (int s = 0; s < kv.sequences(); s++) {
+            int pages = Math.ceilDiv(kv.keyLength()[s], Check.positive("page_rows", kv.pageRows()));
+            if (kv.keys()[s].length < pages || kv.values()[s].length < pages) {
+                throw new IllegalArgumentException("sequence %d has %d pages of keys and %d of values, expected %d"
+                        .formatted(s, kv.keys()[s].length, kv.values()[s].length, pages));
+            }
+            for (int p = 0; p < pages; p++) {
+                int used = Math.min(kv.pageRows(), kv.keyLength()[s] - p * kv.pageRows());
+                checkPage("keys", s, p, kv.keys()[s][p], used, width);
+                checkPage("values", s, p, kv.values()[s][p], used, width);
+            }
+        }
+    }
+
+    private static void checkPage(String name, int sequence, int page, Tensor tensor, int used, int width) {
+        if (tensor.rows() < used || tensor.cols() != width) {
+            throw new IllegalArgumentException("page %d of the %s of sequence %d has shape [%d, %d], expected [>= %d, %d]"
+                    .formatted(page, name, sequence, tensor.rows(), tensor.cols(), used, width));
+        }
+    }
+
+    /// A block is either some query rows of one head, or one query row with all heads of a key/value head.
+    private void block(
+            Tensor out, Tensor lse, Tensor q, KeyValues kv, HeadMap heads, AttentionTasks tasks, int task, int worker) {
+        int s = tasks.sequence(task);
+        int head = tasks.firstHead(task);
+        int m = tasks.rows(task) * tasks.heads(task);
+        int headDim = heads.headDim();
+        int firstRow = kv.queryStart()[s] + tasks.firstRow(task);
+        // Rows of the block lie a token apart, or a head apart.
+        int stride = tasks.rows(task) > 1 ? q.cols() : headDim;
+        long offset = 4L * ((long) firstRow * q.cols() + (long) head * headDim);
+        long kvOffset = 4L * heads.kvOfQuery()[head] * headDim;
+        int visible = kv.keyLength()[s] - (kv.queryStart()[s + 1] - kv.queryStart()[s]) + tasks.firstRow(task) + 1;
+        int keys = visible + tasks.rows(task) - 1;
+        int width = AttentionTasks.padded(keys);
+        long block = scores[worker].ensure(4L * m * width);
+
+        for (int p = 0, from = 0; from < keys; p++, from += kv.pageRows()) {
+            int n = Math.min(kv.pageRows(), keys - from);
+            Tensor page = kv.keys()[s][p];
+            gemm.local(worker, Gemm.Form.NT, m, n, headDim, block + 4L * from, width,
+                    q.address() + offset, stride, page.address() + kvOffset, DType.F32, page.cols(),
+                    heads.scale(), false);
+        }
+        for (int i = 0; i < m; i++) {
+            int row = tasks.rows(task) > 1 ? i : 0;
+            int ofHead = tasks.rows(task) > 1 ? head : head + i;
+            long at = block + 4L * i * width;
+            float maximum = AttentionKernels.maximum(at, visible + row);
+            float sum = AttentionKernels.exponentials(at, visible + row, keys, maximum);
+            ALL.set(F, lse.address() + 4 * ((long) (firstRow + row) * lse.cols() + ofHead),
+                    (float) (maximum + StrictMath.log(sum)));
+            AttentionKernels.scale(at, visible + row, 1 / sum);
+        }
+        for (int p = 0, from = 0; from < keys; p++, from += kv.pageRows()) {
+            int n = Math.min(kv.pageRows(), keys - from);
+            Tensor page = kv.values()[s][p];
+            gemm.local(worker, Gemm.Form.NN, m, headDim, n, out.address() + offset, stride,
+                    block + 4L * from, width, page.address() + kvOffset, DType.F32, page.cols(), 1, from > 0);
+        }
+    }
+
+    /// @return bytes of scratch held
+    long heldBytes() {
+        long bytes = 0;
+        for (PackBuffer buffer : scores) {
+            bytes += buffer.heldBytes();
+        }
+        return bytes;
+    }
+
+    /// @param keys keys that the last row of a sequence sees
+    /// @return query rows of a block
+    static int rowsOfBlock(int keys) {
+        int fit = BLOCK_OF_SCORES / Math.max(1, keys) / FEWEST_ROWS * FEWEST_ROWS;
+        return Math.clamp(fit, FEWEST_ROWS, MOST_ROWS);
+    }
+
+    @Override
+    public void close() {
+        for (PackBuffer buffer : scores) {
+            buffer.close();
+        }
+    }
+}

@@ -1,0 +1,142 @@
+package espalier.kernels.vector;
+
+import static espalier.bindings.NativeMemory.ALL;
+
+import espalier.kernels.Check;
+import espalier.kernels.DType;
+import espalier.kernels.HeadMap;
+import espalier.kernels.Ops;
+import espalier.kernels.Tensor;
+import java.lang.foreign.ValueLayout;
+
+/// Gradients of [Attention]. Probabilities are computed again from `lse`.
+///
+/// A task is a sequence and a key/value head: it alone adds to that head's dK and dV, block by block of query rows and
+/// head by head, so the order of the sums is fixed.
+final class AttentionBackward implements AutoCloseable {
+    private static final ValueLayout.OfFloat F = ValueLayout.JAVA_FLOAT_UNALIGNED;
+
+    private final Parallel parallel;
+    private final Gemm gemm;
+    /// For each worker, a block of probabilities and one of their gradients.
+    private final PackBuffer[] blocks;
+
+    /// @param parallel runs the tasks; stays open as long as this is used
+    /// @param gemm products inside tasks, of the same threads
+    AttentionBackward(Parallel parallel, Gemm gemm) {
+        this.parallel = parallel;
+        this.gemm = gemm;
+        blocks = PackBuffer.perWorker(parallel.threads());
+    }
+
+    /// See [Ops#attentionBackward].
+    void run(
+            Tensor dQ, Tensor dK, Tensor dV, Tensor dOut, Tensor out, Tensor lse,
+            Tensor q, Tensor k, Tensor v, int[] sequenceStart, HeadMap heads) {
+        int sequences = Check.notNegative("sequences", sequenceStart.length - 1);
+        int tokens = sequenceStart[sequences];
+        int width = heads.heads() * heads.headDim();
+        int kvWidth = heads.kvHeads() * heads.headDim();
+        Check.shape("dQ", dQ, tokens, width);
+        Check.shape("dK", dK, tokens, kvWidth);
+        Check.shape("dV", dV, tokens, kvWidth);
+        Check.shape("dOut", dOut, tokens, width);
+        Check.shape("out", out, tokens, width);
+        Check.shape("lse", lse, tokens, heads.heads());
+        Check.shape("q", q, tokens, width);
+        Check.shape("k", k, tokens, kvWidth);
+        Check.shape("v", v, tokens, kvWidth);
+        checkAscending(sequenceStart);
+        Gradients gradients = new Gradients(dQ, dK, dV, dOut, out, lse, q, k, v, heads);
+        parallel.run(Math.multiplyExact(sequences, heads.kvHeads()), (task, worker) -> {
+            int s = task / heads.kvHeads();
+            group(gradients, sequenceStart[s], sequenceStart[s + 1], task % heads.kvHeads(), worker);
+        });
+    }
+
+    private static void checkAscending(int[] sequenceStart) {
+        int previous = 0;
+        for (int i = 0; i < sequenceStart.length; i++) {
+            if (sequenceStart[i] < previous || i == 0 && sequenceStart[0] != 0) {
+                throw new IllegalArgumentException("sequence_start[%d] is %d, expected ascending values from 0"
+                        .formatted(i, sequenceStart[i]));
+            }
+            previous = sequenceStart[i];
+        }
+    }
+
+    private void group(Gradients g, int start, int end, int kvHead, int worker) {
+        int rows = end - start;
+        int headDim = g.heads.headDim();
+        for (int i = start; i < end; i++) {
+            ALL.asSlice(g.dK.address() + g.kvOffset(i, kvHead), 4L * headDim).fill((byte) 0);
+            ALL.asSlice(g.dV.address() + g.kvOffset(i, kvHead), 4L * headDim).fill((byte) 0);
+        }
+        int step = Attention.rowsOfBlock(2 * rows);
+        int[] kvOfQuery = g.heads.kvOfQuery();
+        for (int row = 0; row < rows; row += step) {
+            int take = Math.min(step, rows - row);
+            for (int head = 0; head < kvOfQuery.length; head++) {
+                if (kvOfQuery[head] == kvHead) {
+                    block(g, start, row, take, head, kvHead, worker);
+                }
+            }
+        }
+    }
+
+    private void block(Gradients g, int start, int row, int m, int head, int kvHead, int worker) {
+        int headDim = g.heads.headDim();
+        int stride = g.q.cols();
+        int kvStride = g.k.cols();
+        int keys = row + m;
+        int width = AttentionTasks.padded(keys);
+        long p = blocks[worker].ensure(8L * m * width);
+        long dP = p + 4L * m * width;
+        long rowOffset = g.offset(start + row, head);
+        long kvOffset = g.kvOffset(start, kvHead);
+        long q = g.q.address() + rowOffset;
+        long dOut = g.dOut.address() + rowOffset;
+        float scale = g.heads.scale();
+
+        gemm.local(worker, Gemm.Form.NT, m, keys, headDim, p, width, q, stride,
+                g.k.address() + kvOffset, DType.F32, kvStride, scale, false);
+        for (int i = 0; i < m; i++) {
+            float lse = ALL.get(F, g.lse.address() + 4 * ((long) (start + row + i) * g.lse.cols() + head));
+            AttentionKernels.exponentials(p + 4L * i * width, row + i + 1, keys, lse);
+        }
+        gemm.local(worker, Gemm.Form.TN, keys, headDim, m, g.dV.address() + kvOffset, kvStride, p, width,
+                dOut, DType.F32, stride, 1, true);
+        gemm.local(worker, Gemm.Form.NT, m, keys, headDim, dP, width, dOut, stride,
+                g.v.address() + kvOffset, DType.F32, kvStride, 1, false);
+        for (int i = 0; i < m; i++) {
+            // sum_j p_j dP_j = sum_c dOut_c out_c
+            long at = g.offset(start + row + i, head);
+            float dot = GemvKernels.dotF32(g.dOut.address() + at, headDim, g.out.address() + at);
+            AttentionKernels.scoreGradient(dP + 4L * i * width, p + 4L * i * width, row + i + 1, keys, dot, scale);
+        }
+        gemm.local(worker, Gemm.Form.NN, m, headDim, keys, g.dQ.address() + rowOffset, stride, dP, width,
+                g.k.address() + kvOffset, DType.F32, kvStride, 1, false);
+        gemm.local(worker, Gemm.Form.TN, keys, headDim, m, g.dK.address() + kvOffset, kvStride, dP, width,
+                q, DType.F32, stride, 1, true);
+    }
+
+    @Override
+    public void close() {
+        for (PackBuffer buffer : blocks) {
+            buffer.close();
+        }
+    }
+
+    /// The tensors of a call.
+    private record Gradients(
+            Tensor dQ, Tensor dK, Tensor dV, Tensor dOut, Tensor out, Tensor lse,
+            Tensor q, Tensor k, Tensor v, HeadMap heads) {
+        long offset(int row, int head) {
+            return 4 * ((long) row * q.cols() + (long) head * heads.headDim());
+        }
+
+        long kvOffset(int row, int kvHead) {
+            return 4 * ((long) row * k.cols() + (long) kvHead * heads.headDim());
+        }
+    }
+}

@@ -1,0 +1,220 @@
+package espalier.kernels.vector;
+
+import static espalier.bindings.NativeMemory.ALL;
+import static espalier.kernels.vector.Lanes.ORDER;
+
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorSpecies;
+
+/// The inner kernels of a matrix product: 1 to 6 rows of a product by two registers of columns, see [GemmTile].
+///
+/// One method per row count, written out: accumulators in an array would be boxed. The loop is counted and branch-free,
+/// or C2 spills accumulators in some runs and not in others. The sums go to a scratch tile and nothing more is done here:
+/// a larger body reaches C2's limit of nodes, after which it calls what it should inline; for the same reason the
+/// panels of A are arrays, which take fewer nodes to read a float from than a segment does. Adding to zero before the store
+/// gives it a vector of known class even where the process has used another width.
+final class GemmShortTiles {
+    private static final VectorSpecies<Float> S = Lanes.F32;
+    private static final long W = Lanes.BYTES;
+    private static final long ADDRESS = Lanes.ADDRESS;
+
+    private GemmShortTiles() {}
+
+    static void rows1(int kc, float[] a, int aPanel, long bPanel, long tile) {
+        long b = bPanel & ADDRESS;
+        long c = tile & ADDRESS;
+        FloatVector s0 = FloatVector.zero(S), t0 = FloatVector.zero(S);
+        for (int k = 0; k < kc; k++) {
+            int ak = aPanel + k * 1;
+            long bk = b + k * (2 * W);
+            FloatVector b0 = FloatVector.fromMemorySegment(S, ALL, bk, ORDER);
+            FloatVector b1 = FloatVector.fromMemorySegment(S, ALL, bk + W, ORDER);
+            FloatVector a0 = FloatVector.broadcast(S, a[ak]);
+            s0 = a0.fma(b0, s0);
+            t0 = a0.fma(b1, t0);
+        }
+        FloatVector zero = FloatVector.zero(S);
+        zero.add(s0).intoMemorySegment(ALL, c, ORDER);
+        zero.add(t0).intoMemorySegment(ALL, c + W, ORDER);
+    }
+
+    static void rows2(int kc, float[] a, int aPanel, long bPanel, long tile) {
+        long b = bPanel & ADDRESS;
+        long c = tile & ADDRESS;
+        FloatVector s0 = FloatVector.zero(S), t0 = FloatVector.zero(S);
+        FloatVector s1 = FloatVector.zero(S), t1 = FloatVector.zero(S);
+        for (int k = 0; k < kc; k++) {
+            int ak = aPanel + k * 2;
+            long bk = b + k * (2 * W);
+            FloatVector b0 = FloatVector.fromMemorySegment(S, ALL, bk, ORDER);
+            FloatVector b1 = FloatVector.fromMemorySegment(S, ALL, bk + W, ORDER);
+            FloatVector a0 = FloatVector.broadcast(S, a[ak]);
+            s0 = a0.fma(b0, s0);
+            t0 = a0.fma(b1, t0);
+            FloatVector a1 = FloatVector.broadcast(S, a[ak + 1]);
+            s1 = a1.fma(b0, s1);
+            t1 = a1.fma(b1, t1);
+        }
+        FloatVector zero = FloatVector.zero(S);
+        zero.add(s0).intoMemorySegment(ALL, c, ORDER);
+        zero.add(t0).intoMemorySegment(ALL, c + W, ORDER);
+        zero.add(s1).intoMemorySegment(ALL, c + 2 * W, ORDER);
+        zero.add(t1).intoMemorySegment(ALL, c + 3 * W, ORDER);
+    }
+
+    static void rows3(int kc, float[] a, int aPanel, long bPanel, long tile) {
+        long b = bPanel & ADDRESS;
+        long c = tile & ADDRESS;
+        FloatVector s0 = FloatVector.zero(S), t0 = FloatVector.zero(S);
+        FloatVector s1 = FloatVector.zero(S), t1 = FloatVector.zero(S);
+        FloatVector s2 = FloatVector.zero(S), t2 = FloatVector.zero(S);
+        for (int k = 0; k < kc; k++) {
+            int ak = aPanel + k * 3;
+            long bk = b + k * (2 * W);
+            FloatVector b0 = FloatVector.fromMemorySegment(S, ALL, bk, ORDER);
+            FloatVector b1 = FloatVector.fromMemorySegment(S, ALL, bk + W, ORDER);
+            FloatVector a0 = FloatVector.broadcast(S, a[ak]);
+            s0 = a0.fma(b0, s0);
+            t0 = a0.fma(b1, t0);
+            FloatVector a1 = FloatVector.broadcast(S, a[ak + 1]);
+            s1 = a1.fma(b0, s1);
+            t1 = a1.fma(b1, t1);
+            FloatVector a2 = FloatVector.broadcast(S, a[ak + 2]);
+            s2 = a2.fma(b0, s2);
+            t2 = a2.fma(b1, t2);
+        }
+        FloatVector zero = FloatVector.zero(S);
+        zero.add(s0).intoMemorySegment(ALL, c, ORDER);
+        zero.add(t0).intoMemorySegment(ALL, c + W, ORDER);
+        zero.add(s1).intoMemorySegment(ALL, c + 2 * W, ORDER);
+        zero.add(t1).intoMemorySegment(ALL, c + 3 * W, ORDER);
+        zero.add(s2).intoMemorySegment(ALL, c + 4 * W, ORDER);
+        zero.add(t2).intoMemorySegment(ALL, c + 5 * W, ORDER);
+    }
+
+    static void rows4(int kc, float[] a, int aPanel, long bPanel, long tile) {
+        long b = bPanel & ADDRESS;
+        long c = tile & ADDRESS;
+        FloatVector s0 = FloatVector.zero(S), t0 = FloatVector.zero(S);
+        FloatVector s1 = FloatVector.zero(S), t1 = FloatVector.zero(S);
+        FloatVector s2 = FloatVector.zero(S), t2 = FloatVector.zero(S);
+        FloatVector s3 = FloatVector.zero(S), t3 = FloatVector.zero(S);
+        for (int k = 0; k < kc; k++) {
+            int ak = aPanel + k * 4;
+            long bk = b + k * (2 * W);
+            FloatVector b0 = FloatVector.fromMemorySegment(S, ALL, bk, ORDER);
+            FloatVector b1 = FloatVector.fromMemorySegment(S, ALL, bk + W, ORDER);
+            FloatVector a0 = FloatVector.broadcast(S, a[ak]);
+            s0 = a0.fma(b0, s0);
+            t0 = a0.fma(b1, t0);
+            FloatVector a1 = FloatVector.broadcast(S, a[ak + 1]);
+            s1 = a1.fma(b0, s1);
+            t1 = a1.fma(b1, t1);
+            FloatVector a2 = FloatVector.broadcast(S, a[ak + 2]);
+            s2 = a2.fma(b0, s2);
+            t2 = a2.fma(b1, t2);
+            FloatVector a3 = FloatVector.broadcast(S, a[ak + 3]);
+            s3 = a3.fma(b0, s3);
+            t3 = a3.fma(b1, t3);
+        }
+        FloatVector zero = FloatVector.zero(S);
+        zero.add(s0).intoMemorySegment(ALL, c, ORDER);
+        zero.add(t0).intoMemorySegment(ALL, c + W, ORDER);
+        zero.add(s1).intoMemorySegment(ALL, c + 2 * W, ORDER);
+        zero.add(t1).intoMemorySegment(ALL, c + 3 * W, ORDER);
+        zero.add(s2).intoMemorySegment(ALL, c + 4 * W, ORDER);
+        zero.add(t2).intoMemorySegment(ALL, c + 5 * W, ORDER);
+        zero.add(s3).intoMemorySegment(ALL, c + 6 * W, ORDER);
+        zero.add(t3).intoMemorySegment(ALL, c + 7 * W, ORDER);
+    }
+
+    static void rows5(int kc, float[] a, int aPanel, long bPanel, long tile) {
+        long b = bPanel & ADDRESS;
+        long c = tile & ADDRESS;
+        FloatVector s0 = FloatVector.zero(S), t0 = FloatVector.zero(S);
+        FloatVector s1 = FloatVector.zero(S), t1 = FloatVector.zero(S);
+        FloatVector s2 = FloatVector.zero(S), t2 = FloatVector.zero(S);
+        FloatVector s3 = FloatVector.zero(S), t3 = FloatVector.zero(S);
+        FloatVector s4 = FloatVector.zero(S), t4 = FloatVector.zero(S);
+        for (int k = 0; k < kc; k++) {
+            int ak = aPanel + k * 5;
+            long bk = b + k * (2 * W);
+            FloatVector b0 = FloatVector.fromMemorySegment(S, ALL, bk, ORDER);
+            FloatVector b1 = FloatVector.fromMemorySegment(S, ALL, bk + W, ORDER);
+            FloatVector a0 = FloatVector.broadcast(S, a[ak]);
+            s0 = a0.fma(b0, s0);
+            t0 = a0.fma(b1, t0);
+            FloatVector a1 = FloatVector.broadcast(S, a[ak + 1]);
+            s1 = a1.fma(b0, s1);
+            t1 = a1.fma(b1, t1);
+            FloatVector a2 = FloatVector.broadcast(S, a[ak + 2]);
+            s2 = a2.fma(b0, s2);
+            t2 = a2.fma(b1, t2);
+            FloatVector a3 = FloatVector.broadcast(S, a[ak + 3]);
+            s3 = a3.fma(b0, s3);
+            t3 = a3.fma(b1, t3);
+            FloatVector a4 = FloatVector.broadcast(S, a[ak + 4]);
+            s4 = a4.fma(b0, s4);
+            t4 = a4.fma(b1, t4);
+        }
+        FloatVector zero = FloatVector.zero(S);
+        zero.add(s0).intoMemorySegment(ALL, c, ORDER);
+        zero.add(t0).intoMemorySegment(ALL, c + W, ORDER);
+        zero.add(s1).intoMemorySegment(ALL, c + 2 * W, ORDER);
+        zero.add(t1).intoMemorySegment(ALL, c + 3 * W, ORDER);
+        zero.add(s2).intoMemorySegment(ALL, c + 4 * W, ORDER);
+        zero.add(t2).intoMemorySegment(ALL, c + 5 * W, ORDER);
+        zero.add(s3).intoMemorySegment(ALL, c + 6 * W, ORDER);
+        zero.add(t3).intoMemorySegment(ALL, c + 7 * W, ORDER);
+        zero.add(s4).intoMemorySegment(ALL, c + 8 * W, ORDER);
+        zero.add(t4).intoMemorySegment(ALL, c + 9 * W, ORDER);
+    }
+
+    static void rows6(int kc, float[] a, int aPanel, long bPanel, long tile) {
+        long b = bPanel & ADDRESS;
+        long c = tile & ADDRESS;
+        FloatVector s0 = FloatVector.zero(S), t0 = FloatVector.zero(S);
+        FloatVector s1 = FloatVector.zero(S), t1 = FloatVector.zero(S);
+        FloatVector s2 = FloatVector.zero(S), t2 = FloatVector.zero(S);
+        FloatVector s3 = FloatVector.zero(S), t3 = FloatVector.zero(S);
+        FloatVector s4 = FloatVector.zero(S), t4 = FloatVector.zero(S);
+        FloatVector s5 = FloatVector.zero(S), t5 = FloatVector.zero(S);
+        for (int k = 0; k < kc; k++) {
+            int ak = aPanel + k * 6;
+            long bk = b + k * (2 * W);
+            FloatVector b0 = FloatVector.fromMemorySegment(S, ALL, bk, ORDER);
+            FloatVector b1 = FloatVector.fromMemorySegment(S, ALL, bk + W, ORDER);
+            FloatVector a0 = FloatVector.broadcast(S, a[ak]);
+            s0 = a0.fma(b0, s0);
+            t0 = a0.fma(b1, t0);
+            FloatVector a1 = FloatVector.broadcast(S, a[ak + 1]);
+            s1 = a1.fma(b0, s1);
+            t1 = a1.fma(b1, t1);
+            FloatVector a2 = FloatVector.broadcast(S, a[ak + 2]);
+            s2 = a2.fma(b0, s2);
+            t2 = a2.fma(b1, t2);
+            FloatVector a3 = FloatVector.broadcast(S, a[ak + 3]);
+            s3 = a3.fma(b0, s3);
+            t3 = a3.fma(b1, t3);
+            FloatVector a4 = FloatVector.broadcast(S, a[ak + 4]);
+            s4 = a4.fma(b0, s4);
+            t4 = a4.fma(b1, t4);
+            FloatVector a5 = FloatVector.broadcast(S, a[ak + 5]);
+            s5 = a5.fma(b0, s5);
+            t5 = a5.fma(b1, t5);
+        }
+        FloatVector zero = FloatVector.zero(S);
+        zero.add(s0).intoMemorySegment(ALL, c, ORDER);
+        zero.add(t0).intoMemorySegment(ALL, c + W, ORDER);
+        zero.add(s1).intoMemorySegment(ALL, c + 2 * W, ORDER);
+        zero.add(t1).intoMemorySegment(ALL, c + 3 * W, ORDER);
+        zero.add(s2).intoMemorySegment(ALL, c + 4 * W, ORDER);
+        zero.add(t2).intoMemorySegment(ALL, c + 5 * W, ORDER);
+        zero.add(s3).intoMemorySegment(ALL, c + 6 * W, ORDER);
+        zero.add(t3).intoMemorySegment(ALL, c + 7 * W, ORDER);
+        zero.add(s4).intoMemorySegment(ALL, c + 8 * W, ORDER);
+        zero.add(t4).intoMemorySegment(ALL, c + 9 * W, ORDER);
+        zero.add(s5).intoMemorySegment(ALL, c + 10 * W, ORDER);
+        zero.add(t5).intoMemorySegment(ALL, c + 11 * W, ORDER);
+    }
+}

@@ -1,0 +1,131 @@
+package espalier.kernels.vector;
+
+import static espalier.bindings.NativeMemory.ALL;
+
+import espalier.kernels.DType;
+import java.lang.foreign.ValueLayout;
+
+/// `Y = X W^T` for a few rows of `X`: the weight is streamed once, unpacked, at the speed of memory.
+///
+/// A row of Y depends on its row of X and on the weight alone, not on how many rows there are or which thread computes
+/// it. Sums differ from those of [Gemm] in their order.
+final class Gemv implements AutoCloseable {
+    /// Most rows of X.
+    static final int MOST_ROWS = 4;
+
+    /// A task streams about this many bytes of the weight: a few microseconds.
+    private static final int TASK_BYTES = 1 << 17;
+    private static final ValueLayout.OfFloat F = ValueLayout.JAVA_FLOAT_UNALIGNED;
+
+    private final Parallel parallel;
+    /// X with its elements in the order in which a pair kernel meets them.
+    private final PackBuffer pairs = new PackBuffer();
+    /// For each worker, a row of the weight as F32.
+    private final PackBuffer[] converted;
+
+    /// @param parallel runs the tasks; stays open as long as this is used
+    Gemv(Parallel parallel) {
+        this.parallel = parallel;
+        converted = PackBuffer.perWorker(parallel.threads());
+    }
+
+    /// @param m rows of X and Y, at most [#MOST_ROWS]
+    /// @param n rows of W
+    /// @param k columns of W and X
+    /// @param y `[m, n]`, address
+    /// @param yStride elements between its rows
+    /// @param x `[m, k]`, address
+    /// @param xStride elements between its rows
+    /// @param w `[n, k]`, address, contiguous
+    /// @param type element type of W
+    /// @param accumulate whether to add to Y
+    void run(
+            int m, int n, int k, long y, int yStride, long x, int xStride, long w, DType type, boolean accumulate) {
+        if (m > MOST_ROWS) {
+            throw new IllegalArgumentException("%d rows of x, expected at most %d".formatted(m, MOST_ROWS));
+        }
+        if (m == 0 || n == 0) {
+            return;
+        }
+        long rowBytes = (long) k * type.bytes();
+        long perTask = Math.clamp(TASK_BYTES / Math.max(1, rowBytes), 1, Math.ceilDiv(n, 2 * parallel.threads()));
+        int tasks = Math.toIntExact(Math.ceilDiv(n, perTask));
+        Rows rows = new Rows(m, k, y, yStride, x, xStride, accumulate);
+        long paired = type == DType.BF16 ? pairUp(rows) : 0;
+        parallel.run(tasks, (task, worker) -> {
+            int end = (int) ((long) n * (task + 1) / tasks);
+            for (int j = (int) ((long) n * task / tasks); j < end; j++) {
+                long row = w + j * rowBytes;
+                switch (type) {
+                    case F32 -> rows.dotF32(row, j);
+                    case BF16 -> rows.dotBf16(row, paired, j);
+                    case F16 -> {
+                        long f32 = converted[worker].ensure(4L * k);
+                        GemvKernels.convertF16(row, k, f32);
+                        rows.dotF32(f32, j);
+                    }
+                }
+            }
+        });
+    }
+
+    private long pairUp(Rows rows) {
+        long stride = 4L * rows.k;
+        long to = pairs.ensure(rows.m * stride);
+        for (int i = 0; i < rows.m; i++) {
+            GemvKernels.pairUp(rows.x + 4L * i * rows.xStride, rows.k, to + i * stride);
+        }
+        return to;
+    }
+
+    @Override
+    public void close() {
+        pairs.close();
+        for (PackBuffer buffer : converted) {
+            buffer.close();
+        }
+    }
+
+    /// The activations of a call: each method multiplies one row of the weight with all rows of X. Where there are
+    /// three, the last is computed twice.
+    private record Rows(int m, int k, long y, int yStride, long x, int xStride, boolean accumulate) {
+        private long row(int i) {
+            return x + 4L * Math.min(i, m - 1) * xStride;
+        }
+
+        private void put(int i, int j, float sum) {
+            long to = y + 4 * ((long) i * yStride + j);
+            ALL.set(F, to, accumulate ? ALL.get(F, to) + sum : sum);
+        }
+
+        void dotF32(long w, int j) {
+            if (m == 1) {
+                put(0, j, GemvKernels.dotF32(w, k, x));
+                return;
+            }
+            for (int i = 0; i < m; i += 2) {
+                putPair(j, i, GemvKernels.dotF32(w, k, row(i), row(i + 1)));
+            }
+        }
+
+        void dotBf16(long w, long pairs, int j) {
+            long stride = 4L * k;
+            if (m == 1) {
+                put(0, j, GemvKernels.dotBf16(w, k, pairs));
+                return;
+            }
+            for (int i = 0; i < m; i += 2) {
+                putPair(j, i, GemvKernels.dotBf16(
+                        w, k, pairs + i * stride, pairs + Math.min(i + 1, m - 1) * stride));
+            }
+        }
+
+        /// Two sums in one long: a method can return them without a place in memory.
+        private void putPair(int j, int i, long sums) {
+            put(i, j, Float.intBitsToFloat((int) sums));
+            if (i + 1 < m) {
+                put(i + 1, j, Float.intBitsToFloat((int) (sums >>> 32)));
+            }
+        }
+    }
+}

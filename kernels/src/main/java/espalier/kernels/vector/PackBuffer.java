@@ -1,0 +1,53 @@
+package espalier.kernels.vector;
+
+import java.lang.foreign.Arena;
+
+/// Scratch memory that grows to the largest size asked for and is kept. One thread uses it at a time.
+final class PackBuffer implements AutoCloseable {
+    private static final long ALIGNMENT = 64;
+    private static final long SMALLEST = 1L << 16;
+
+    private Arena arena;
+    private long address;
+    private long bytes;
+
+    /// Contents are lost when the buffer grows.
+    ///
+    /// @param needed bytes
+    /// @return address of at least as many bytes, aligned to 64
+    long ensure(long needed) {
+        if (needed > bytes) {
+            close();
+            long size = Math.max(SMALLEST, needed + needed / 4);
+            arena = Arena.ofShared();
+            address = arena.allocate(size, ALIGNMENT).address();
+            bytes = size;
+        }
+        return address;
+    }
+
+    /// @return bytes held
+    long heldBytes() {
+        return bytes;
+    }
+
+    /// Frees the memory; the buffer may be used again.
+    @Override
+    public void close() {
+        if (arena != null) {
+            arena.close();
+            arena = null;
+            bytes = 0;
+        }
+    }
+
+    /// @param count how many
+    /// @return empty buffers, one for each worker
+    static PackBuffer[] perWorker(int count) {
+        PackBuffer[] buffers = new PackBuffer[count];
+        for (int i = 0; i < count; i++) {
+            buffers[i] = new PackBuffer();
+        }
+        return buffers;
+    }
+}
