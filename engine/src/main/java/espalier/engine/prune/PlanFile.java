@@ -4,6 +4,7 @@ import espalier.engine.weights.SafetensorsWriter;
 import espalier.engine.weights.SideFile;
 import espalier.engine.weights.StoredType;
 import espalier.engine.weights.TensorToWrite;
+import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Path;
@@ -20,7 +21,7 @@ final class PlanFile {
 
     private PlanFile() {}
 
-    static SideFile of(PruningPlan plan, Map<String, String> settings) {
+    static SideFile of(PruningPlan plan, Map<String, String> settings) throws IOException {
         List<TensorToWrite> tensors = new ArrayList<>();
         tensors.add(indices("layers", plan.keptLayers()));
         tensors.add(indices("hidden", plan.keptHidden()));

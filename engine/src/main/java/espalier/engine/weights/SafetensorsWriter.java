@@ -54,7 +54,9 @@ public final class SafetensorsWriter {
     /// @param tensors in any order; each source is asked once each time the bytes are written
     /// @return the bytes
     /// @throws IllegalArgumentException if a name comes twice or is reserved, or a shape is invalid
-    public static ByteSource content(Path shownAs, Map<String, String> metadata, List<TensorToWrite> tensors) {
+    /// @throws IOException if the header cannot be encoded
+    public static ByteSource content(Path shownAs, Map<String, String> metadata, List<TensorToWrite> tensors)
+            throws IOException {
         List<TensorToWrite> ordered = inFileOrder(shownAs, tensors);
         byte[] header = header(shownAs, metadata, ordered).encode();
         return out -> {

@@ -103,7 +103,8 @@ final class StrictJson {
 
     static CheckpointException invalid(String label, JsonProcessingException e) {
         long at = e.getLocation() == null ? -1 : e.getLocation().getCharOffset();
-        return new CheckpointException(label + ": " + e.getOriginalMessage() + " (at character " + at + ")", e);
+        String where = at < 0 ? "" : " (at character " + at + ")";
+        return new CheckpointException(label + ": " + e.getOriginalMessage() + where, e);
     }
 
     /// @return whether every surrogate of the text is one of a pair
@@ -113,7 +114,7 @@ final class StrictJson {
 
     static void requireWholeCharacters(String text, String label) {
         if (!hasWholeCharacters(text)) {
-            throw new CheckpointException(label + " has half a surrogate pair in the text \"" + printable(text) + "\"");
+            throw new CheckpointException(label + " has half a surrogate pair in the text \"" + text + "\"");
         }
     }
 
@@ -182,17 +183,5 @@ final class StrictJson {
         for (JsonNode child : node) {
             requireWholeCharacters(child, label);
         }
-    }
-
-    private static String printable(String text) {
-        StringBuilder out = new StringBuilder();
-        text.codePoints().limit(80).forEach(c -> {
-            if (c >= Character.MIN_SURROGATE && c <= Character.MAX_SURROGATE) {
-                out.append("\\u").append(Integer.toHexString(c));
-            } else {
-                out.appendCodePoint(c);
-            }
-        });
-        return out.toString();
     }
 }

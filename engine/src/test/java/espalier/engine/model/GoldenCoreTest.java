@@ -25,7 +25,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 class GoldenCoreTest {
     static Stream<Arguments> cases() {
         return SharedData.goldenCases("core-").stream()
-                .flatMap(path -> Stream.of(Backends.Choice.SCALAR).map(choice -> Arguments.of(path, choice)));
+                .flatMap(path -> Stream.of(Backends.Choice.values()).map(choice -> Arguments.of(path, choice)));
     }
 
     @ParameterizedTest

@@ -24,7 +24,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 class GoldenDistillTest {
     static Stream<Arguments> cases() {
         return SharedData.goldenCases("distill-").stream()
-                .flatMap(path -> Stream.of(Backends.Choice.SCALAR).map(choice -> Arguments.of(path, choice)));
+                .flatMap(path -> Stream.of(Backends.Choice.values()).map(choice -> Arguments.of(path, choice)));
     }
 
     @ParameterizedTest

@@ -62,7 +62,7 @@ class SelectionTest {
     @Test
     void theSmallestLeaveAndOfEqualOnesTheFirst() {
         ModelShape shape = Shapes.toy(12, false, LayerShape.uniform(4, 4, 4, 6));
-        List<UnitScores> scores = scores(shape, new double[] {3, 1, 2, 1}, new double[] {0.0, 5, -0.0, 0.0, 4, 0.0});
+        List<UnitScores> scores = scores(shape, new double[] {3, 1, 2, 1}, new double[] {0.0, 5, 0.0, 0.0, 4, -0.0});
         PruningPlan plan = new Selection.Local(ONE, ONE, 1).select(0.5, shape, scores).plan();
         assertArrayEquals(new int[] {0, 2}, plan.layers().getFirst().heads());
         assertArrayEquals(new int[] {1, 4, 5}, plan.layers().getFirst().ffn());

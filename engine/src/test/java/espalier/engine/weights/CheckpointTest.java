@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
+import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -43,7 +44,8 @@ class CheckpointTest {
             long floats = 2 * 10 * 8 + 2 * (2 * 8 * 8 + 2 * 4 * 8 + 3 * 6 * 8 + 2 * 8) + 8;
             assertEquals(4 * floats, model.bytes());
             assertMessage(
-                    folder + "/model.safetensors: tensor " + Q_PROJ + " has shape [8, 8], expected [8, 4] (2 heads x 2)",
+                    folder + "/model.safetensors: tensor " + Q_PROJ
+                            + " has shape [8, 8], expected [8, 4] (2 heads x 2)",
                     () -> model.get(Q_PROJ, "2 heads x 2", 8, 4));
             assertMessage(
                     folder + "/model.safetensors: tensor " + Q_PROJ + " has shape [8, 8], expected [64]",
@@ -277,7 +279,7 @@ class CheckpointTest {
         SmallModel.write(folder, SmallModel.config(), List.of(
                 TensorToWrite.ofFloats("w", type, new long[] {values.length}, values),
                 new TensorToWrite("i", StoredType.I32, new long[] {1}, out -> out.write(
-                        java.nio.ByteBuffer.wrap(new byte[] {0, 0, -64, 127})))));
+                        ByteBuffer.wrap(new byte[] {0, 0, -64, 127})))));
         try (Checkpoint model = Checkpoint.open(folder)) {
             long[] seen = {0};
             model.checkFinite(bytes -> seen[0] += bytes);

@@ -101,6 +101,19 @@ class GoldenCheckpointTest {
     }
 
     @Test
+    void smolLm2() throws IOException {
+        try (Checkpoint model = Checkpoint.open(SharedData.smollm2())) {
+            model.verifyTensors();
+            model.checkFinite(bytes -> {});
+            assertEquals(30, model.config().numLayers());
+            assertEquals(new LayerShape(new int[] {3, 3, 3}, 64, 1536), model.config().layers().getLast());
+            assertEquals(100000, model.config().ropeTheta());
+            assertEquals(2L * 134_515_008, model.bytes());
+            assertEquals(List.of(), model.config().unsupported());
+        }
+    }
+
+    @Test
     void biasesOfQwen2() throws IOException {
         try (Checkpoint model = Checkpoint.open(SharedData.golden().resolve("core-bias"))) {
             assertTrue(model.config().attentionBias());

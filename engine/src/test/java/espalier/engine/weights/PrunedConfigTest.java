@@ -122,8 +122,10 @@ class PrunedConfigTest {
 
     @Test
     void resultIsChecked() {
-        var e = assertThrows(CheckpointException.class, () -> new PrunedConfig(List.of(NARROW), 6, 2, 1e-5, StoredType.F32)
-                .toJson(PretrainedConfig.parse(SmallModel.config(), "config.json")));
+        PrunedConfig small = new PrunedConfig(List.of(NARROW), 6, 2, 1e-5, StoredType.F32);
+        var e = assertThrows(
+                CheckpointException.class,
+                () -> small.toJson(PretrainedConfig.parse(SmallModel.config(), "config.json")));
         assertEquals("the pruned config.json: eos_token_id is 2, expected an integer from 0 to 1", e.getMessage());
         var none = assertThrows(
                 IllegalArgumentException.class, () -> new PrunedConfig(List.of(), 6, 9, 1e-5, StoredType.F32));

@@ -279,6 +279,17 @@ class SafetensorsFileTest {
     }
 
     @Test
+    void messagesDoNotDriveATerminal() throws IOException {
+        write(file, "{\"\\u001b[31m\\u202e\\n\":3}", 0);
+        assertRefused(
+                file, ": tensor \\u001b[31m\\u202e\\u000a is VALUE_NUMBER_INT in the header, expected an object");
+        write(file, "{\"" + "n".repeat(100_000) + "\":3}", 0);
+        var e = assertThrows(CheckpointException.class, () -> SafetensorsFile.open(file).close());
+        assertEquals(4001, e.getMessage().length());
+        assertTrue(e.getMessage().endsWith("nnn…"));
+    }
+
+    @Test
     void gitLfsPointer() throws IOException {
         Files.writeString(file, "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12\n");
         assertRefused(file, ": is a Git LFS pointer, not the file itself; fetch it with \"git lfs pull\"");

@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
 import java.nio.channels.ClosedByInterruptException;
 import java.nio.charset.StandardCharsets;
@@ -18,6 +19,7 @@ import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -71,7 +73,7 @@ class SafetensorsWriterTest {
                         Arrays.stream(types).map(type -> zeros("t", type)),
                         Stream.of("z", "a", "😀", "\uFF5A").map(name -> zeros(name, StoredType.F32)))
                 .map(t -> new TensorToWrite(t.name() + "." + t.type(), t.type(), t.shape(), t.source()))
-                .collect(java.util.stream.Collectors.toList());
+                .collect(Collectors.toList());
         Collections.reverse(tensors);
         Collections.swap(tensors, 2, 9);
         SafetensorsWriter.write(file, Map.of(), tensors);
@@ -124,7 +126,7 @@ class SafetensorsWriterTest {
         try (SafetensorsFile old = SafetensorsFile.open(file)) {
             SafetensorsWriter.write(file, Map.of(), List.of(bytes("b", StoredType.U8, 3)));
             old.verifyUnchanged();
-            assertEquals(1, old.tensor("a").data().get(java.lang.foreign.ValueLayout.JAVA_BYTE, 0));
+            assertEquals(1, old.tensor("a").data().get(ValueLayout.JAVA_BYTE, 0));
         }
         try (SafetensorsFile open = SafetensorsFile.open(file)) {
             assertTrue(open.find("b").isPresent() && open.find("a").isEmpty());

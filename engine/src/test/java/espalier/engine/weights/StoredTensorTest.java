@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import espalier.engine.weights.StoredTensor.Range;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
@@ -134,8 +135,8 @@ class StoredTensorTest {
         StoredTensor nibbles =
                 new StoredTensor("t", FILE, StoredType.F4, new long[] {2, 4}, MemorySegment.ofArray(packed));
         StoredTensor part = nibbles.slice(Arena.ofAuto(), new Range(0, 2), new Range(2, 4));
-        assertEquals(0x43, part.data().get(java.lang.foreign.ValueLayout.JAVA_BYTE, 0));
-        assertEquals((byte) 0x87, part.data().get(java.lang.foreign.ValueLayout.JAVA_BYTE, 1));
+        assertEquals(0x43, part.data().get(ValueLayout.JAVA_BYTE, 0));
+        assertEquals((byte) 0x87, part.data().get(ValueLayout.JAVA_BYTE, 1));
         String message = "of type F4 cannot be sliced as [Range[start=0, stop=2], Range[start=%d, stop=%d]]: the slice "
                 + "cuts through a byte";
         assertSliceRefused(nibbles, message.formatted(1, 3), new Range(0, 2), new Range(1, 3));

@@ -17,6 +17,8 @@ import espalier.kernels.cpu.Shapes;
 public final class VectorOps extends CpuOps {
     private final Parallel parallel;
     private final GemmOps products;
+    private final Attention attention;
+    private final AttentionBackward attentionBackward;
     private final PackBuffer[] scratch;
 
     /// Starts the worker threads.
@@ -25,6 +27,8 @@ public final class VectorOps extends CpuOps {
     public VectorOps(int threads) {
         parallel = new Parallel(threads);
         products = new GemmOps(parallel);
+        attention = new Attention(parallel, products.gemm());
+        attentionBackward = new AttentionBackward(parallel, products.gemm());
         scratch = PackBuffer.perWorker(threads);
     }
 
@@ -147,7 +151,7 @@ public final class VectorOps extends CpuOps {
     @Override
     public void attention(Tensor out, Tensor lse, Tensor q, KeyValues kv, HeadMap heads) {
         Shapes.attention(out, lse, q, kv, heads);
-        throw new AssertionError("stub");
+        attention.forward(out, lse, q, kv, heads);
     }
 
     @Override
@@ -155,7 +159,7 @@ public final class VectorOps extends CpuOps {
             Tensor dQ, Tensor dK, Tensor dV, Tensor dOut, Tensor out, Tensor lse,
             Tensor q, Tensor k, Tensor v, int[] sequenceStart, HeadMap heads) {
         Shapes.attentionBackward(dQ, dK, dV, dOut, out, lse, q, k, v, sequenceStart, heads);
-        throw new AssertionError("stub");
+        attentionBackward.run(dQ, dK, dV, dOut, out, lse, q, k, v, sequenceStart, heads);
     }
 
     @Override
@@ -236,6 +240,8 @@ public final class VectorOps extends CpuOps {
     @Override
     public void close() {
         parallel.close();
+        attention.close();
+        attentionBackward.close();
         products.close();
         for (PackBuffer buffer : scratch) {
             buffer.close();
