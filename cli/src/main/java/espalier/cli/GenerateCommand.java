@@ -103,6 +103,9 @@ final class GenerateCommand extends JobCommand {
         try (RunningModel running = RunningModel.open(model, options);
                 Generator generator = new Generator(running.model())) {
             int[] promptIds = promptIds(running);
+            int context = running.model().shape().maxPositions();
+            int positions = (int) Math.min(context, (long) promptIds.length + maxTokens);
+            RunMemory.of(running.model().shape(), Math.min(promptIds.length, context), positions).requireAvailable();
             GenerationRequest request = new GenerationRequest(
                     promptIds, maxTokens, EndTokens.of(model, running), running.tokenizer().vocabSize());
             StreamDecoder decoder = running.tokenizer().streamDecoder(true);
@@ -112,7 +115,7 @@ final class GenerateCommand extends JobCommand {
             StringBuilder text = new StringBuilder();
             Generation generation = generator.generate(request, new Sampler(sampling), id -> {
                 show(stop.accept(decoder.accept(id)), text);
-                return !stop.reached();
+                return !stop.reached() && !terminal().out().checkError();
             });
             show(stop.accept(decoder.finish()), text);
             show(stop.finish(), text);
