@@ -6,6 +6,7 @@ module espalier.cli {
     requires com.fasterxml.jackson.databind;
     requires java.logging;
     requires java.management;
+    requires jdk.management;
 
     exports espalier.launch;
     opens espalier.cli to info.picocli;

@@ -5,6 +5,7 @@ module espalier.engine {
 
     exports espalier.engine;
     exports espalier.engine.adapt;
+    exports espalier.engine.generate;
     exports espalier.engine.model;
     exports espalier.engine.prune;
     exports espalier.engine.weights;

@@ -1,7 +1,8 @@
-/// Measures models: perplexity on fixed windows and on paragraphs.
+/// Measures models: perplexity on fixed windows and on paragraphs; draws calibration samples.
 module espalier.eval {
     requires transitive espalier.engine;
     requires transitive espalier.tokenizer;
+    requires com.fasterxml.jackson.databind;
 
     exports espalier.eval;
 }

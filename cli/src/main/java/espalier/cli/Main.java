@@ -1,5 +1,12 @@
 package espalier.cli;
 
+import java.io.PrintStream;
+import java.io.PrintWriter;
+import java.nio.charset.StandardCharsets;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.ParameterException;
+
 /// The `espalier` command.
 public final class Main {
     private Main() {}
@@ -9,7 +16,63 @@ public final class Main {
     /// @param arguments the command line
     /// @return the exit code: 0 done, 1 the job failed, 2 bad input
     public static int run(String[] arguments) {
-        System.out.println("espalier");
-        return 0;
+        return run(arguments, Terminal.ofProcess());
+    }
+
+    static int run(String[] arguments, Terminal terminal) {
+        CommandLine line = new CommandLine(new Root())
+                .addSubcommand(new PerplexityCommand(terminal))
+                .addSubcommand(new GenerateCommand(terminal))
+                .addSubcommand(new InspectCommand(terminal))
+                .addSubcommand(new InitCommand(terminal))
+                .addSubcommand(new CommandLine.HelpCommand());
+        line.setOut(writer(terminal.out())).setErr(writer(terminal.err()));
+        line.setUsageHelpWidth(100).setCaseInsensitiveEnumValuesAllowed(true);
+        line.setParameterExceptionHandler((e, _) -> Errors.report(e, terminal.err()));
+        line.setExecutionExceptionHandler((e, failed, _) -> failure(e, failed, terminal));
+        try {
+            return line.execute(arguments);
+        } catch (OutOfMemoryError | StackOverflowError e) {
+            return Errors.report(e, false, terminal.err());
+        }
+    }
+
+    private static int failure(Exception e, CommandLine failed, Terminal terminal) {
+        if (e instanceof ParameterException usage) {
+            return Errors.report(usage, terminal.err());
+        }
+        boolean debug = failed.getCommand() instanceof JobCommand job && job.debug();
+        return Errors.report(e, debug, terminal.err());
+    }
+
+    private static PrintWriter writer(PrintStream stream) {
+        return new PrintWriter(stream, true, StandardCharsets.UTF_8);
+    }
+
+    /// Shows what there is; without a subcommand it has nothing to do.
+    @Command(
+            name = "espalier",
+            mixinStandardHelpOptions = true,
+            versionProvider = Version.class,
+            sortOptions = false,
+            description = "Prune, measure and run Llama-family language models.",
+            footer = {
+                "",
+                "Examples:",
+                "  espalier inspect M",
+                "  espalier perplexity --model M --data wiki.test.raw.gz --window 128 --windows 64",
+                "  espalier generate --model M --prompt \"Once upon a time\"",
+                "",
+                "M is a Hugging Face folder: config.json, tokenizer.json, model.safetensors or shards.",
+                "Exit codes: 0 done, 1 the job failed, 2 bad input, 130 and 143 ended by a signal.",
+            })
+    static final class Root implements Runnable {
+        @CommandLine.Spec
+        private CommandLine.Model.CommandSpec spec;
+
+        @Override
+        public void run() {
+            throw new ParameterException(spec.commandLine(), "a command is missing");
+        }
     }
 }

@@ -7,6 +7,7 @@ import java.lang.reflect.InaccessibleObjectException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 
 /// Makes `jdk.incubator.vector` available, which no jar manifest can ask for, then hands over to the command line.
 ///
@@ -25,14 +26,18 @@ public final class Startup {
     ///
     /// @param arguments the command line
     public static void start(String[] arguments) {
+        Locale.setDefault(Locale.ROOT);
         if (!isAnsweredWithoutKernels(arguments)) {
             ensureVectorModule(arguments);
         }
         System.exit(Main.run(arguments));
     }
 
+    /// `--version`, `inspect --help` and the like. With more arguments the last one may be the value of an option.
     private static boolean isAnsweredWithoutKernels(String[] arguments) {
-        return arguments.length == 0 || List.of(arguments).stream().anyMatch(List.of("--help", "-h", "--version", "-V")::contains);
+        return arguments.length == 0
+                || arguments.length <= 2
+                        && List.of("--help", "-h", "--version", "-V").contains(arguments[arguments.length - 1]);
     }
 
     private static void ensureVectorModule(String[] arguments) {

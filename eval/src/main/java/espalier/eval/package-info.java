@@ -1,2 +1,4 @@
-/// Measurements.
+/// Measurements of language models. [TextSource] reads texts and joins them as published protocols do,
+/// [WindowPerplexity] and [ParagraphPerplexity] measure, [CalibrationSampler] draws the token sequences that pruning
+/// looks at. What is measured is a [LanguageModel]; [EngineLanguageModel] is the one that runs in this process.
 package espalier.eval;

@@ -1,0 +1,156 @@
+package espalier.cli;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import espalier.engine.model.Architecture;
+import espalier.engine.model.ModelShape;
+import espalier.engine.model.TensorShape;
+import espalier.engine.weights.CheckpointException;
+import espalier.engine.weights.CheckpointWriter;
+import espalier.engine.weights.PretrainedConfig;
+import espalier.engine.weights.PrunedConfig;
+import espalier.engine.weights.SideFile;
+import espalier.engine.weights.StoredType;
+import espalier.engine.weights.TensorToWrite;
+import espalier.tokenizer.Tokenizer;
+import java.io.IOException;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.concurrent.atomic.AtomicLong;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.ITypeConverter;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.TypeConversionException;
+
+/// Writes a model with random weights.
+@Command(
+        name = "init",
+        mixinStandardHelpOptions = true,
+        versionProvider = Version.class,
+        sortOptions = false,
+        description = "Write a model with random weights: matrices normal with deviation 0.02, norms 1, biases 0.",
+        footer = {
+            "",
+            "Example:",
+            "  espalier init --config docs/shapes/tinyllama-1.1b/config.json --tokenizer M --dtype bf16 --out X",
+        })
+final class InitCommand extends JobCommand {
+    private static final List<String> TOKENIZER_FILES = List.of(
+            "tokenizer.json",
+            "tokenizer_config.json",
+            "tokenizer.model",
+            "special_tokens_map.json",
+            "added_tokens.json",
+            "chat_template.jinja");
+
+    @Option(
+            names = "--config",
+            required = true,
+            paramLabel = "FILE",
+            description = "config.json of the model to make, or a folder that has one.")
+    private Path config;
+
+    @Option(
+            names = "--tokenizer",
+            required = true,
+            paramLabel = "FOLDER",
+            description = "Its tokenizer is copied; it must have no more tokens than vocab_size.")
+    private Path tokenizer;
+
+    @Option(
+            names = "--dtype",
+            paramLabel = "bf16|f16|f32",
+            converter = TypeConverter.class,
+            defaultValue = "bf16",
+            description = "Type of the weights (default: ${DEFAULT-VALUE}).")
+    private StoredType type;
+
+    @Option(
+            names = "--seed",
+            paramLabel = "N",
+            defaultValue = "42",
+            description = "Seed of the random numbers (default: ${DEFAULT-VALUE}).")
+    private long seed;
+
+    @Option(names = "--out", required = true, paramLabel = "FOLDER", description = "The folder to make.")
+    private Path out;
+
+    @Option(names = "--overwrite", description = "Replace --out if it is a checkpoint folder.")
+    private boolean overwrite;
+
+    InitCommand(Terminal terminal) {
+        super(terminal);
+    }
+
+    @Override
+    Result run() throws Exception {
+        if (Files.exists(out) && !overwrite) {
+            throw new FileAlreadyExistsException(out.toString(), null, "--out exists already; --overwrite replaces it");
+        }
+        PretrainedConfig source =
+                PretrainedConfig.read(Files.isDirectory(config) ? config.resolve("config.json") : config);
+        Tokenizer read = Folders.tokenizer(tokenizer);
+        if (read.vocabSize() > source.vocabSize()) {
+            throw new CheckpointException("%s: vocab_size is %d, expected at least %d, the tokens of the tokenizer in %s"
+                    .formatted(config, source.vocabSize(), read.vocabSize(), tokenizer));
+        }
+        ObjectNode written = new PrunedConfig(
+                        source.layers(), source.hiddenSize(), source.vocabSize(), source.rmsNormEps(), type)
+                .toJson(source);
+        List<TensorShape> tensors =
+                Architecture.forModelType(source.modelType()).tensors(ModelShape.of(source));
+        long parameters = tensors.stream().mapToLong(TensorShape::elements).sum();
+        long bytes = parameters * type.bits() / 8;
+        requireSpace(bytes);
+        try (ProgressMeter meter = new ProgressMeter(terminal(), "parameters")) {
+            AtomicLong done = new AtomicLong();
+            RandomWeights weights = new RandomWeights(
+                    seed, type, count -> meter.at(done.addAndGet(count), parameters));
+            List<TensorToWrite> toWrite = tensors.stream().map(weights::tensor).toList();
+            CheckpointWriter.write(
+                    out,
+                    written,
+                    toWrite,
+                    tokenizerFiles(),
+                    new CheckpointWriter.Options(CheckpointWriter.Options.DEFAULT.shardBytes(), overwrite));
+            ObjectNode json = Json.object();
+            json.put("out", out.toString());
+            json.put("parameters", parameters);
+            json.put("bytes", bytes);
+            json.put("seconds", meter.seconds());
+            return new Result(
+                    json, "%s: %,d parameters, %,d bytes, %.1f s".formatted(out, parameters, bytes, meter.seconds()));
+        }
+    }
+
+    private List<SideFile> tokenizerFiles() {
+        return TOKENIZER_FILES.stream()
+                .map(Path::of)
+                .filter(name -> Files.isRegularFile(tokenizer.resolve(name)))
+                .map(name -> SideFile.copyOf(tokenizer, name))
+                .toList();
+    }
+
+    /// A full disk is better found now than after gigabytes.
+    private void requireSpace(long bytes) throws IOException {
+        Path parent = out.toAbsolutePath().getParent();
+        Folders.require(parent);
+        long free = Files.getFileStore(parent).getUsableSpace();
+        if (free < bytes) {
+            throw new IOException("%s: %d bytes are free, the model needs %d".formatted(parent, free, bytes));
+        }
+    }
+
+    static final class TypeConverter implements ITypeConverter<StoredType> {
+        @Override
+        public StoredType convert(String value) {
+            return switch (value) {
+                case "bf16" -> StoredType.BF16;
+                case "f16" -> StoredType.F16;
+                case "f32" -> StoredType.F32;
+                default -> throw new TypeConversionException("'" + value + "' is not a type; there are bf16, f16 and f32");
+            };
+        }
+    }
+}

@@ -1,0 +1,69 @@
+package espalier.cli;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
+
+/// What all commands have in common: one result, printed as text or as one JSON object.
+abstract class JobCommand implements Callable<Integer> {
+    /// What a command found out.
+    ///
+    /// @param json its documented keys
+    /// @param text the same for people, without final line feed; empty if all was printed on the way
+    record Result(ObjectNode json, String text) {}
+
+    @Option(names = "--json", description = "Print one JSON object on standard output; its keys are in docs/json.md.")
+    private boolean json;
+
+    @Option(names = "--debug", description = "Log details, and show where an error comes from.")
+    private boolean debug;
+
+    @Spec
+    private CommandSpec spec;
+
+    private final Terminal terminal;
+
+    JobCommand(Terminal terminal) {
+        this.terminal = terminal;
+    }
+
+    /// Does the work.
+    abstract Result run() throws Exception;
+
+    @Override
+    public final Integer call() throws Exception {
+        LogSetup.install(terminal.err(), debug);
+        Result result = run();
+        if (json) {
+            terminal.out().println(Json.line(result.json()));
+        } else if (!result.text().isEmpty()) {
+            terminal.out().println(result.text());
+        }
+        terminal.out().flush();
+        if (terminal.out().checkError()) {
+            throw new IOException("standard output cannot be written to");
+        }
+        return 0;
+    }
+
+    final Terminal terminal() {
+        return terminal;
+    }
+
+    final boolean json() {
+        return json;
+    }
+
+    final boolean debug() {
+        return debug;
+    }
+
+    /// @return an error in the command line, exit code 2
+    final ParameterException usage(String message) {
+        return new ParameterException(spec.commandLine(), message);
+    }
+}

@@ -1,0 +1,65 @@
+package espalier.cli;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import espalier.engine.model.Model;
+import espalier.engine.model.ModelFolder;
+import espalier.engine.weights.PretrainedConfig;
+import espalier.kernels.Ops;
+import espalier.tokenizer.Tokenizer;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.OptionalInt;
+
+/// A model folder opened to be run, with its tokenizer and its backend.
+final class RunningModel implements AutoCloseable {
+    private final Ops ops;
+    private final ModelFolder folder;
+    private final Tokenizer tokenizer;
+
+    private RunningModel(Ops ops, ModelFolder folder, Tokenizer tokenizer) {
+        this.ops = ops;
+        this.folder = folder;
+        this.tokenizer = tokenizer;
+    }
+
+    static RunningModel open(Path path, ModelOptions options) throws IOException {
+        Tokenizer tokenizer = Folders.tokenizer(path);
+        Ops ops = options.open();
+        try {
+            return new RunningModel(ops, ModelFolder.open(path, ops), tokenizer);
+        } catch (Throwable e) {
+            ops.close();
+            throw e;
+        }
+    }
+
+    Model model() {
+        return folder.model();
+    }
+
+    PretrainedConfig config() {
+        return folder.config();
+    }
+
+    Tokenizer tokenizer() {
+        return tokenizer;
+    }
+
+    /// The token that begins a text, where the configuration or else the tokenizer names one.
+    OptionalInt beginToken() {
+        return config().bosId().isPresent() ? config().bosId() : tokenizer.bosId();
+    }
+
+    /// Adds which kernels made a result.
+    void describe(ObjectNode json) {
+        json.put("backend", ops.name());
+        json.put("lane_bits", ops.laneBits());
+        json.put("threads", ops.threads());
+    }
+
+    @Override
+    public void close() {
+        folder.close();
+        ops.close();
+    }
+}

@@ -1,0 +1,168 @@
+package espalier.cli;
+
+import espalier.engine.model.Architecture;
+import espalier.engine.model.ModelShape;
+import espalier.engine.prune.Groups;
+import espalier.engine.prune.LayerRange;
+import espalier.engine.prune.NormRule;
+import espalier.engine.prune.PruningPlan;
+import espalier.engine.prune.Selection;
+import espalier.engine.prune.UnitScores;
+import java.util.Locale;
+import picocli.CommandLine.ITypeConverter;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.TypeConversionException;
+
+/// Which widths pruning leaves, as far as that does not depend on scores.
+final class WidthOptions {
+    private static final int RELEASED_KEEP_LAYERS = 12;
+
+    /// What is removed.
+    enum Mode {
+        /// Heads or key/value groups, and FFN channels.
+        BLOCK,
+        /// Residual channels.
+        CHANNEL,
+        /// Whole layers at the end.
+        LAYER
+    }
+
+    @Option(
+            names = "--mode",
+            paramLabel = "block|channel|layer",
+            converter = ModeConverter.class,
+            defaultValue = "block",
+            description = "Remove heads and FFN channels (default), residual channels, or the last layers.")
+    Mode mode;
+
+    @Option(
+            names = "--layers",
+            paramLabel = "A:B",
+            converter = RangeConverter.class,
+            description = "Layers that may be pruned, from A to B - 1 (default: all).")
+    private LayerRange layers;
+
+    @Option(
+            names = "--attention-layers",
+            paramLabel = "A:B",
+            converter = RangeConverter.class,
+            description = "Layers that may lose heads (default: --layers).")
+    private LayerRange attentionLayers;
+
+    @Option(
+            names = "--mlp-layers",
+            paramLabel = "A:B",
+            converter = RangeConverter.class,
+            description = "Layers that may lose FFN channels (default: --layers).")
+    private LayerRange mlpLayers;
+
+    @Option(names = "--keep-layers", paramLabel = "N", description = "Layers kept in mode layer (default: 12).")
+    private Integer keepLayers;
+
+    @Option(
+            names = "--align",
+            paramLabel = "N",
+            defaultValue = "1",
+            description = "Keep FFN widths that are multiples of N (default: 1).")
+    private int align;
+
+    @Option(names = "--uniform", description = "Keep the same widths in every layer.")
+    private boolean uniform;
+
+    /// @param layerCount layers of the model
+    /// @return the first layers, as mode layer keeps them
+    /// @throws IllegalArgumentException if there are not so many
+    int keptLayers(int layerCount) {
+        int kept = keepLayers == null ? RELEASED_KEEP_LAYERS : keepLayers;
+        if (kept < 1 || kept > layerCount) {
+            throw new IllegalArgumentException(
+                    "--keep-layers must be 1 to %d, the model's layers, got %d".formatted(layerCount, kept));
+        }
+        return kept;
+    }
+
+    /// @param layerCount layers of the model
+    /// @return which units compete, each group for itself
+    /// @throws IllegalArgumentException if options contradict each other or reach beyond the model
+    Selection localSelection(int layerCount) {
+        checkCombination();
+        return switch (mode) {
+            case CHANNEL -> new Selection.Channels(NormRule.RELEASED);
+            case BLOCK -> uniform
+                    ? new Selection.Uniform(align)
+                    : new Selection.Local(attentionLayers(layerCount), mlpLayers(layerCount), align);
+            case LAYER -> throw new IllegalStateException("mode layer selects no units");
+        };
+    }
+
+    /// @param layerCount layers of the model
+    /// @return layers that may lose heads or key/value groups
+    LayerRange attentionLayers(int layerCount) {
+        return attentionLayers != null ? attentionLayers : anyLayers(layerCount);
+    }
+
+    /// @param layerCount layers of the model
+    /// @return layers that may lose FFN channels
+    LayerRange mlpLayers(int layerCount) {
+        return mlpLayers != null ? mlpLayers : anyLayers(layerCount);
+    }
+
+    private LayerRange anyLayers(int layerCount) {
+        return layers != null ? layers : new LayerRange(0, layerCount);
+    }
+
+    /// @return whether any option but the mode was given
+    boolean given() {
+        return layers != null || attentionLayers != null || mlpLayers != null || keepLayers != null || uniform
+                || align != 1 || mode != Mode.BLOCK;
+    }
+
+    private void checkCombination() {
+        boolean ranges = layers != null || attentionLayers != null || mlpLayers != null;
+        if (ranges && (uniform || mode != Mode.BLOCK)) {
+            throw new IllegalArgumentException(
+                    (uniform ? "--uniform" : "--mode " + mode.name().toLowerCase(Locale.ROOT))
+                            + " excludes --layers, --attention-layers and --mlp-layers");
+        }
+        if (keepLayers != null && mode != Mode.LAYER) {
+            throw new IllegalArgumentException("--keep-layers needs --mode layer");
+        }
+    }
+
+    /// @param architecture the model's family
+    /// @param shape the model
+    /// @param ratio share of groups to be cut; unused in mode layer
+    /// @return the model after pruning, whichever units it loses
+    ModelShape shapeAfter(Architecture architecture, ModelShape shape, double ratio) {
+        int layerCount = shape.layers().size();
+        if (mode == Mode.LAYER) {
+            checkCombination();
+            return PruningPlan.keepFirstLayers(shape, keptLayers(layerCount)).resultShape();
+        }
+        var scores = Groups.of(architecture.graph(shape)).all().stream().map(UnitScores::equal).toList();
+        return localSelection(layerCount).select(ratio, shape, scores).plan().resultShape();
+    }
+
+    static final class ModeConverter implements ITypeConverter<Mode> {
+        @Override
+        public Mode convert(String value) {
+            for (Mode mode : Mode.values()) {
+                if (mode.name().toLowerCase(Locale.ROOT).equals(value)) {
+                    return mode;
+                }
+            }
+            throw new TypeConversionException("'" + value + "' is not a mode; there are block, channel and layer");
+        }
+    }
+
+    static final class RangeConverter implements ITypeConverter<LayerRange> {
+        @Override
+        public LayerRange convert(String value) {
+            try {
+                return LayerRange.parse(value);
+            } catch (IllegalArgumentException e) {
+                throw new TypeConversionException(e.getMessage());
+            }
+        }
+    }
+}

@@ -1,0 +1,129 @@
+package espalier.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import espalier.testing.SharedData;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+class InspectCommandGoldenTest {
+    @TempDir
+    private Path folder;
+
+    private static Path shape(String name) {
+        return Path.of(System.getProperty("espalier.root"), "docs", "shapes", name);
+    }
+
+    /// The counts that methods/llm-pruner.md lists under "Checks", sections 9 and 12.
+    @ParameterizedTest
+    @CsvSource({
+        "llama-7b, 0.25, 4:30, 6738415616, 5422977024, 424.021, 339.603",
+        "llama-7b, 0.6, 3:31, 6738415616, 3350188032, 424.021, 206.585",
+        "llama-13b, 0.25, 4:38, 13015864320, 10319713280, 824.328, 651.398",
+        "llama-3-8b, 0.25, 4:30, 8030261248, 6612586496, 481.473, 390.510",
+        "tinyllama-1.1b, 0.25, 4:18, 1100048384, 945907712, 66.606, 56.679",
+    })
+    void plansOfPublishedSettings(
+            String name, double ratio, String layers, long before, long after, double macsBefore, double macsAfter) {
+        JsonNode json = Cli.run("inspect", shape(name), "--plan", "--ratio", ratio, "--layers", layers, "--json").json();
+        assertEquals(before, json.get("parameters").longValue());
+        assertEquals(after, json.get("parameters_after").longValue());
+        assertEquals(macsBefore, json.get("macs").longValue() / 1e9, 5e-4);
+        assertEquals(macsAfter, json.get("macs_after").longValue() / 1e9, 5e-4);
+    }
+
+    @ParameterizedTest
+    @CsvSource({"0.2, 5389416396, 339.361", "0.5, 3369207808, 212.578"})
+    void plansOfChannelMode(double ratio, long after, double macs) {
+        JsonNode json = Cli.run("inspect", shape("llama-7b"), "--plan", "--ratio", ratio, "--mode", "channel", "--json")
+                .json();
+        assertEquals(after, json.get("parameters_after").longValue());
+        assertEquals(macs, json.get("macs_after").longValue() / 1e9, 5e-4);
+    }
+
+    @Test
+    void plansOfLayerModeAndQwen3() {
+        JsonNode layers = Cli.run(
+                        "inspect", "--model", shape("qwen3-0.6b"), "--plan", "--mode", "layer", "--keep-layers", 3,
+                        "--json")
+                .json();
+        assertEquals(3, layers.get("layers_after").size());
+        assertEquals(28, layers.get("layers").size());
+        assertTrue(layers.get("unsupported").get(0).textValue().contains("q_norm"), layers.toString());
+    }
+
+    @Test
+    void smollm2Shape() {
+        JsonNode json = Cli.run("inspect", shape("smollm2-135m"), "--plan", "--ratio", 0.35, "--layers", "4:26", "--json")
+                .json();
+        assertEquals(134_515_008, json.get("parameters").longValue());
+        assertEquals(107_574_336, json.get("parameters_after").longValue());
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "tinystories-656k, 656000, 2, 8, 4, 16, 384",
+        "stories260k, 260032, 5, 8, 4, 8, 172",
+        "aidreams-231k, 230976, 4, 4, 4, 16, 172",
+    })
+    void modelsOfTheManifest(String name, long parameters, int layers, int heads, int kvHeads, int headDim, int ffn) {
+        JsonNode json = Cli.run("inspect", SharedData.models().resolve(name), "--json").json();
+        assertEquals(parameters, json.get("parameters").longValue());
+        assertEquals(4 * parameters, json.get("bytes").longValue());
+        assertEquals(layers, json.get("layers").size());
+        JsonNode layer = json.get("layers").get(0);
+        assertEquals(heads, layer.get("heads").intValue());
+        assertEquals(kvHeads, layer.get("kv_heads").intValue());
+        assertEquals(headDim, layer.get("head_dim").intValue());
+        assertEquals(ffn, layer.get("ffn").intValue());
+        assertEquals(true, json.at("/tokenizer/adds_begin_token").booleanValue());
+        assertEquals(json.get("bytes").longValue(), json.at("/memory/weights").longValue());
+    }
+
+    @Test
+    void groupsArePrinted() {
+        Path model = SharedData.models().resolve("tinystories-656k");
+        Cli text = Cli.run("inspect", model, "--groups");
+        assertTrue(text.out().contains("key/value groups  4 units of 16 channels with 2 query heads"), text.out());
+        JsonNode json = Cli.run("inspect", model, "--groups", "--json").json();
+        assertTrue(json.get("groups").toString().contains("gate_proj rows, up_proj rows, down_proj columns"), json.toString());
+    }
+
+    @Test
+    void badInputIsRefused() throws IOException {
+        Path tiny = shape("tinyllama-1.1b");
+        Cli.run("inspect").refused("MODEL is missing (see espalier inspect --help)");
+        Cli.run("inspect", tiny, "--model", tiny).refused(
+                "MODEL and --model exclude each other (see espalier inspect --help)");
+        Cli.run("inspect", tiny).refused(tiny + ": has neither model.safetensors nor model.safetensors.index.json");
+        Cli.run("inspect", tiny, "--ratio", 0.2).refused(
+                "--ratio and the options of pruning need --plan (see espalier inspect --help)");
+        Cli.run("inspect", tiny, "--plan", "--layers", "0:4").refused(
+                "the options of pruning need --ratio (see espalier inspect --help)");
+        Cli.run("inspect", tiny, "--plan", "--ratio", "1.5").refused("ratio must be in [0, 1), got 1.5");
+        Cli.run("inspect", tiny, "--plan", "--ratio", "0.5", "--layers", "4:30").refused(
+                "attention layers 4:30 reach beyond the model's 22 layers");
+        Cli.run("inspect", tiny, "--plan", "--ratio", "0.5", "--layers", "4-30").refused(
+                "Invalid value for option '--layers': layer range \"4-30\" is not of the form first:end, e.g. 4:30 for"
+                        + " layers 4 to 29 (see espalier inspect --help)");
+        Cli.run("inspect", tiny, "--plan", "--mode", "layer", "--keep-layers", 23).refused(
+                "--keep-layers must be 1 to 22, the model's layers, got 23");
+        Cli.run("inspect", tiny, "--plan", "--ratio", "0.5", "--keep-layers", 3).refused(
+                "--keep-layers needs --mode layer");
+        Cli.run("inspect", tiny, "--plan", "--ratio", "0.5", "--uniform", "--layers", "0:4").refused(
+                "--uniform excludes --layers, --attention-layers and --mlp-layers");
+        Path empty = Files.createDirectory(folder.resolve("empty"));
+        Cli.run("inspect", empty).refused(empty + ": has no config.json");
+        Cli.run("inspect", empty, "--plan").refused(empty.resolve("config.json") + ": no such file or folder");
+        Files.writeString(empty.resolve("config.json"), "{\"model_type\":\"gpt2\"}");
+        Cli.run("inspect", empty, "--plan").refused(empty.resolve("config.json")
+                + ": model_type is gpt2, which is not supported; supported are llama, mistral, qwen2, qwen3");
+    }
+}

@@ -1,3 +1,0 @@
-package espalier.eval;
-
-final class Placeholder {}
