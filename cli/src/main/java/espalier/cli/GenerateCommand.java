@@ -113,10 +113,10 @@ final class GenerateCommand extends JobCommand {
                 decoder.accept(id);
             }
             StringBuilder text = new StringBuilder();
-            Generation generation = generator.generate(request, new Sampler(sampling), id -> {
+            Generation generation = running.run(() -> generator.generate(request, new Sampler(sampling), id -> {
                 show(stop.accept(decoder.accept(id)), text);
                 return !stop.reached() && !terminal().out().checkError();
-            });
+            }));
             show(stop.accept(decoder.finish()), text);
             show(stop.finish(), text);
             if (!json()) {

@@ -96,7 +96,7 @@ final class PerplexityCommand extends JobCommand {
         try (ProgressMeter meter = new ProgressMeter(terminal(), "windows")) {
             Perplexity perplexity;
             try {
-                perplexity = measure.measure(measured, ids, meter);
+                perplexity = running.run(() -> measure.measure(measured, ids, meter));
             } catch (IllegalArgumentException e) {
                 throw new IllegalArgumentException(data + ": " + e.getMessage(), e);
             }
@@ -117,8 +117,8 @@ final class PerplexityCommand extends JobCommand {
     private Result paragraphs(RunningModel running, EngineLanguageModel measured, TextSource source)
             throws IOException {
         try (ProgressMeter meter = new ProgressMeter(terminal(), "paragraphs")) {
-            Perplexity perplexity = ParagraphPerplexity.measure(
-                    measured, running.tokenizer(), running.beginToken(), source.paragraphs(), meter);
+            Perplexity perplexity = running.run(() -> ParagraphPerplexity.measure(
+                    measured, running.tokenizer(), running.beginToken(), source.paragraphs(), meter));
             ObjectNode json = describe(running, perplexity, meter.seconds());
             json.put("join", "paragraphs");
             json.put(

@@ -50,6 +50,24 @@ final class RunningModel implements AutoCloseable {
         return config().bosId().isPresent() ? config().bosId() : tokenizer.bosId();
     }
 
+    /// Something that the model is run for.
+    interface Measurement<T> {
+        T run() throws IOException;
+    }
+
+    /// Runs something on the model; where its numbers are not finite, looks for the reason in the weights.
+    ///
+    /// @throws espalier.engine.weights.CheckpointException naming file, tensor and value if a weight is not finite
+    /// @throws ArithmeticException if the weights are fine and the result is not
+    <T> T run(Measurement<T> measurement) throws IOException {
+        try {
+            return measurement.run();
+        } catch (ArithmeticException e) {
+            folder.checkpoint().checkFinite(bytes -> {});
+            throw e;
+        }
+    }
+
     /// Adds which kernels made a result.
     void describe(ObjectNode json) {
         json.put("backend", ops.name());

@@ -11,6 +11,8 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import espalier.testing.SharedData;
 import espalier.tokenizer.EncodeOptions;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -210,5 +212,27 @@ class GenerateCommandGoldenTest {
         assertEquals(2, run.exit());
         assertTrue(run.err().contains("espalier: " + weights + ": "), run.err());
         assertEquals("", run.out());
+    }
+
+    @Test
+    void aWeightThatIsNotANumberIsNamed() throws IOException {
+        Path model = copy("stories260k");
+        Path weights = model.resolve("model.safetensors");
+        String tensor = "model.layers.2.mlp.up_proj.weight";
+        byte[] bytes = Files.readAllBytes(weights);
+        int headerLength = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).getInt(0);
+        JsonNode header = JSON.readTree(bytes, 8, headerLength);
+        int start = 8 + headerLength + header.get(tensor).get("data_offsets").get(0).intValue();
+        ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).putFloat(start + 4 * 65, Float.NaN);
+        Files.write(weights, bytes);
+        for (String[] command : new String[][] {
+            {"generate", "--prompt", "a"},
+            {"perplexity", "--per-paragraph", "--data", SharedData.models().resolve("eval-story.txt").toString()}
+        }) {
+            Cli run = Cli.run((Object[]) append(append(command, "--model"), model.toString()));
+            assertEquals(2, run.exit(), run.err());
+            String last = run.err().lines().reduce((a, b) -> b).orElse("");
+            assertTrue(last.startsWith("espalier: " + weights) && last.contains(tensor) && last.contains("NaN"), last);
+        }
     }
 }
