@@ -21,6 +21,7 @@ public final class Main {
 
     static int run(String[] arguments, Terminal terminal) {
         CommandLine line = new CommandLine(new Root())
+                .addSubcommand(new PruneCommand(terminal))
                 .addSubcommand(new PerplexityCommand(terminal))
                 .addSubcommand(new GenerateCommand(terminal))
                 .addSubcommand(new InspectCommand(terminal))
@@ -60,6 +61,7 @@ public final class Main {
                 "",
                 "Examples:",
                 "  espalier inspect M",
+                "  espalier prune --model M --out X --ratio 0.25 --layers 4:26 --calibration c4.jsonl.gz",
                 "  espalier perplexity --model M --data wiki.test.raw.gz --window 128 --windows 64",
                 "  espalier generate --model M --prompt \"Once upon a time\"",
                 "",

@@ -47,8 +47,12 @@ record RunMemory(long activations, long kvCache) {
 
     /// @throws IllegalArgumentException if the machine, or the container, has less memory
     void requireAvailable() {
-        requireAvailable(((OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean())
-                .getTotalMemorySize());
+        requireAvailable(available());
+    }
+
+    /// @return bytes that the machine, or the container, has
+    static long available() {
+        return ((OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean()).getTotalMemorySize();
     }
 
     void requireAvailable(long available) {

@@ -82,15 +82,29 @@ final class WidthOptions {
     }
 
     /// @param layerCount layers of the model
-    /// @return which units compete, each group for itself
+    /// @param global whether all groups compete with each other
+    /// @param norm what happens to norms in mode channel
+    /// @return which units compete
     /// @throws IllegalArgumentException if options contradict each other or reach beyond the model
-    Selection localSelection(int layerCount) {
+    Selection selection(int layerCount, boolean global, NormRule norm) {
         checkCombination();
+        if (global && (uniform || mode != Mode.BLOCK)) {
+            throw new IllegalArgumentException(
+                    "--ranking global excludes --uniform and the modes channel and layer");
+        }
+        if (align != 1 && mode != Mode.BLOCK) {
+            throw new IllegalArgumentException("--align needs --mode block");
+        }
         return switch (mode) {
-            case CHANNEL -> new Selection.Channels(NormRule.RELEASED);
-            case BLOCK -> uniform
-                    ? new Selection.Uniform(align)
-                    : new Selection.Local(attentionLayers(layerCount), mlpLayers(layerCount), align);
+            case CHANNEL -> new Selection.Channels(norm);
+            case BLOCK -> {
+                if (uniform) {
+                    yield new Selection.Uniform(align);
+                }
+                LayerRange attention = attentionLayers(layerCount);
+                LayerRange mlp = mlpLayers(layerCount);
+                yield global ? new Selection.Global(attention, mlp, align) : new Selection.Local(attention, mlp, align);
+            }
             case LAYER -> throw new IllegalStateException("mode layer selects no units");
         };
     }
@@ -140,7 +154,7 @@ final class WidthOptions {
             return PruningPlan.keepFirstLayers(shape, keptLayers(layerCount)).resultShape();
         }
         var scores = Groups.of(architecture.graph(shape)).all().stream().map(UnitScores::equal).toList();
-        return localSelection(layerCount).select(ratio, shape, scores).plan().resultShape();
+        return selection(layerCount, false, NormRule.RELEASED).select(ratio, shape, scores).plan().resultShape();
     }
 
     static final class ModeConverter implements ITypeConverter<Mode> {

@@ -13,7 +13,6 @@ import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.Optional;
@@ -23,7 +22,7 @@ final class CutTensor {
     private static final int PIECE_BYTES = 4 << 20;
 
     private final TensorToWrite toWrite;
-    private final MessageDigest given = sha256();
+    private final MessageDigest given = StoredTensor.newSha256();
     private byte[] hash;
 
     private CutTensor(String name, StoredType type, long[] shape, Pieces pieces) {
@@ -89,14 +88,6 @@ final class CutTensor {
             throw new IllegalStateException("%s: tensor %s was read back as %s with sha256 %s, written as %s with %s".formatted(
                     stored.file(), stored.name(), stored.type(), HexFormat.of().formatHex(read),
                     toWrite.type(), HexFormat.of().formatHex(hash)));
-        }
-    }
-
-    private static MessageDigest sha256() {
-        try {
-            return MessageDigest.getInstance("SHA-256");
-        } catch (NoSuchAlgorithmException e) {
-            throw new IllegalStateException("every Java platform has SHA-256", e);
         }
     }
 }

@@ -2,12 +2,15 @@ package espalier.engine.weights;
 
 import java.io.IOException;
 import java.lang.foreign.ValueLayout;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.security.MessageDigest;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collection;
 import java.util.Collections;
+import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -260,6 +263,20 @@ public final class Checkpoint implements AutoCloseable {
             NonFiniteScan.check(tensor, progress);
         }
         verifyUnchanged();
+    }
+
+    /// Identifies the weights: SHA-256 over name, type, shape and bytes of every tensor in order of name. Reads them all.
+    ///
+    /// @return lower-case hexadecimal digits
+    public String fingerprint() {
+        MessageDigest all = StoredTensor.newSha256();
+        for (String name : new TreeSet<>(tensors.keySet())) {
+            StoredTensor tensor = tensors.get(name);
+            String header = name + " " + tensor.type() + " " + Arrays.toString(tensor.shape()) + "\n";
+            all.update(header.getBytes(StandardCharsets.UTF_8));
+            all.update(tensor.sha256());
+        }
+        return HexFormat.of().formatHex(all.digest());
     }
 
     /// Checks that no file changed in place since it was opened; cheap, to be called before long work.

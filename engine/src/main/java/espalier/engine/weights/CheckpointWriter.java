@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
@@ -135,6 +136,28 @@ public final class CheckpointWriter {
                 throw CheckpointException.in(
                         target, "tensor " + name + " is not one that " + PretrainedConfig.FILE_NAME + " calls for");
             }
+        }
+    }
+
+    /// Checks, before long work, that a checkpoint could be written.
+    ///
+    /// @param target the folder to write
+    /// @param overwrite whether a checkpoint that exists may be replaced
+    /// @throws FileAlreadyExistsException if the target exists and may not be replaced, or is not a checkpoint folder
+    /// @throws IOException if the folder around it is missing or cannot be written to
+    public static void checkTarget(Path target, boolean overwrite) throws IOException {
+        Path absolute = target.toAbsolutePath();
+        requireReplaceable(absolute, overwrite);
+        Path parent = absolute.getParent();
+        if (parent == null || !Files.isDirectory(parent)) {
+            throw new NoSuchFileException(target.toString(), null, "the folder around it does not exist");
+        }
+        Path probe = DurableFiles.temporarySibling(absolute);
+        try {
+            Files.createDirectory(probe);
+            Files.delete(probe);
+        } catch (IOException e) {
+            throw DurableFiles.cannotWrite(target, e);
         }
     }
 

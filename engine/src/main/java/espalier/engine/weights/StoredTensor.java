@@ -117,17 +117,22 @@ public record StoredTensor(String name, Path file, StoredType type, long[] shape
     /// SHA-256 of the stored bytes.
     public byte[] sha256() {
         return SafetensorsFile.guarded(file, () -> {
-            try {
-                MessageDigest digest = MessageDigest.getInstance("SHA-256");
-                for (long at = 0; at < data.byteSize(); at += HASH_PIECE_BYTES) {
-                    digest.update(
-                            data.asSlice(at, Math.min(HASH_PIECE_BYTES, data.byteSize() - at)).asByteBuffer());
-                }
-                return digest.digest();
-            } catch (NoSuchAlgorithmException e) {
-                throw new IllegalStateException("every Java platform has SHA-256", e);
+            MessageDigest digest = newSha256();
+            for (long at = 0; at < data.byteSize(); at += HASH_PIECE_BYTES) {
+                digest.update(
+                        data.asSlice(at, Math.min(HASH_PIECE_BYTES, data.byteSize() - at)).asByteBuffer());
             }
+            return digest.digest();
         });
+    }
+
+    /// A fresh SHA-256.
+    public static MessageDigest newSha256() {
+        try {
+            return MessageDigest.getInstance("SHA-256");
+        } catch (NoSuchAlgorithmException e) {
+            throw new IllegalStateException("every Java platform has SHA-256", e);
+        }
     }
 
     private int arrayLength() {

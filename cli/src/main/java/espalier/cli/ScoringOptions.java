@@ -1,0 +1,144 @@
+package espalier.cli;
+
+import espalier.engine.prune.GqaFold;
+import espalier.engine.prune.Importance;
+import espalier.engine.prune.Reduction;
+import espalier.engine.prune.UnitScorer;
+import espalier.eval.CalibrationSampler;
+import java.nio.file.Path;
+import java.util.Locale;
+import java.util.Map;
+import java.util.TreeMap;
+import picocli.CommandLine.ITypeConverter;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.TypeConversionException;
+
+/// How LLM-Pruner scores units, and on which data.
+final class ScoringOptions {
+    @Option(
+            names = "--importance",
+            paramLabel = "NAME",
+            converter = ImportanceConverter.class,
+            defaultValue = "param_first",
+            description = "vectorize, param_first (default), param_second, param_mix, l1, l2 or random.")
+    private Importance importance;
+
+    @Option(
+            names = "--reduction",
+            paramLabel = "NAME",
+            converter = ReductionConverter.class,
+            description = "Over the matrices of a group: sum (default), mean (default of l1, l2), max, prod, first, last, "
+                    + "or matrices by name, e.g. o_proj,down_proj.")
+    private Reduction reduction;
+
+    @Option(
+            names = "--released-gqa-fold",
+            description = "Add query heads to the wrong key/value heads, as the release does: only to reproduce it.")
+    private boolean releasedFold;
+
+    @Option(
+            names = "--calibration",
+            paramLabel = "FILE",
+            description = "Text for the gradients: .jsonl documents or .txt paragraphs, also .gz.")
+    Path calibration;
+
+    @Option(names = "--samples", paramLabel = "N", defaultValue = "10", description = "Samples (default: 10).")
+    int samples;
+
+    @Option(
+            names = "--tokens",
+            paramLabel = "T",
+            defaultValue = "64",
+            description = "Tokens of a sample, the begin token included if the tokenizer adds one (default: 64).")
+    int tokens;
+
+    @Option(
+            names = "--calibration-sampling",
+            paramLabel = "random|first",
+            converter = ChoiceConverter.class,
+            defaultValue = "random",
+            description = "Random documents and crops (default), or the first documents that are long enough.")
+    private CalibrationSampler.Choice choice;
+
+    @Option(
+            names = "--scores",
+            paramLabel = "FILE",
+            description = "Read unit scores from this file if it exists, else write them there.")
+    Path scores;
+
+    @Option(names = "--seed", paramLabel = "N", defaultValue = "42", description = "Seed of all draws (default: 42).")
+    long seed;
+
+    UnitScorer.Settings settings() {
+        return new UnitScorer.Settings(
+                importance,
+                reduction == null ? importance.defaultReduction() : reduction,
+                releasedFold ? GqaFold.RELEASED : GqaFold.BY_GROUP);
+    }
+
+    boolean needsCalibration() {
+        return importance.needsCalibration();
+    }
+
+    CalibrationSampler.Options sampling() {
+        return new CalibrationSampler.Options(samples, tokens, choice, seed);
+    }
+
+    /// What the scores depend on, for the metadata of files.
+    Map<String, String> describe() {
+        UnitScorer.Settings settings = settings();
+        Map<String, String> described = new TreeMap<>();
+        described.put("method", "llm-pruner");
+        described.put("importance", settings.importance().label());
+        described.put("reduction", switch (settings.reduction()) {
+            case Reduction.Stacked stacked -> stacked.name().toLowerCase(Locale.ROOT);
+            case Reduction.Position position -> position.name().toLowerCase(Locale.ROOT);
+            case Reduction.Named named -> String.join(",", named.modules());
+        });
+        described.put("gqa_fold", settings.fold().name().toLowerCase(Locale.ROOT));
+        if (needsCalibration()) {
+            described.put("samples", Integer.toString(samples));
+            described.put("tokens", Integer.toString(tokens));
+            described.put("calibration_sampling", choice.name().toLowerCase(Locale.ROOT));
+        }
+        if (importance == Importance.RANDOM
+                || needsCalibration() && choice == CalibrationSampler.Choice.RANDOM) {
+            described.put("seed", Long.toString(seed));
+        }
+        return described;
+    }
+
+    static final class ImportanceConverter implements ITypeConverter<Importance> {
+        @Override
+        public Importance convert(String value) {
+            try {
+                return Importance.parse(value);
+            } catch (IllegalArgumentException e) {
+                throw new TypeConversionException(e.getMessage());
+            }
+        }
+    }
+
+    static final class ReductionConverter implements ITypeConverter<Reduction> {
+        @Override
+        public Reduction convert(String value) {
+            try {
+                return Reduction.parse(value);
+            } catch (IllegalArgumentException e) {
+                throw new TypeConversionException(e.getMessage());
+            }
+        }
+    }
+
+    static final class ChoiceConverter implements ITypeConverter<CalibrationSampler.Choice> {
+        @Override
+        public CalibrationSampler.Choice convert(String value) {
+            for (CalibrationSampler.Choice choice : CalibrationSampler.Choice.values()) {
+                if (choice.name().toLowerCase(Locale.ROOT).equals(value)) {
+                    return choice;
+                }
+            }
+            throw new TypeConversionException("'" + value + "' is not a sampling; there are random and first");
+        }
+    }
+}
