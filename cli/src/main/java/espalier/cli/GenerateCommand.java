@@ -105,7 +105,7 @@ final class GenerateCommand extends JobCommand {
             int[] promptIds = promptIds(running);
             int context = running.model().shape().maxPositions();
             int positions = (int) Math.min(context, (long) promptIds.length + maxTokens);
-            RunMemory.of(running.model().shape(), Math.min(promptIds.length, context), positions).requireAvailable();
+            running.requireMemory(Math.min(promptIds.length, Generator.PROMPT_PIECE_TOKENS), positions);
             GenerationRequest request = new GenerationRequest(
                     promptIds, maxTokens, EndTokens.of(model, running), running.tokenizer().vocabSize());
             StreamDecoder decoder = running.tokenizer().streamDecoder(true);

@@ -1,8 +1,10 @@
 package espalier.cli;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import espalier.engine.model.Architecture;
+import espalier.engine.model.MemoryPlan;
 import espalier.engine.model.ModelShape;
 import espalier.engine.model.ModelSize;
 import espalier.engine.prune.Groups;
@@ -40,6 +42,13 @@ import picocli.CommandLine.Parameters;
             "how large the result would be.",
         })
 final class InspectCommand extends JobCommand {
+    /// What is run at once: sequences that are measured together; prompts are read in smaller pieces.
+    private static final int USUAL_TOKENS = 1024;
+
+    /// The defaults of pruning.
+    private static final int CALIBRATION_SAMPLES = 10;
+    private static final int CALIBRATION_TOKENS = 64;
+
     @Parameters(arity = "0..1", paramLabel = "MODEL", description = "A Hugging Face model folder.")
     private Path positional;
 
@@ -127,11 +136,10 @@ final class InspectCommand extends JobCommand {
         json.put("vocab", shape.vocab());
         json.put("context", shape.maxPositions());
         json.put("tied", shape.tied());
-        RunMemory memory = RunMemory.wholeContext(shape);
-        ObjectNode memoryJson = json.putObject("memory");
-        memoryJson.put("weights", bytes);
-        memoryJson.put("kv_cache", memory.kvCache());
-        memoryJson.put("activations", memory.activations());
+        put(json.putObject("memory"), MemoryPlan.inference(
+                shape, bytes, Math.min(USUAL_TOKENS, shape.maxPositions()), shape.maxPositions()));
+        put(json.putObject("prune_memory"), MemoryPlan.scoring(
+                shape, bytes, CALIBRATION_SAMPLES, CALIBRATION_TOKENS, PruneCommand.TILE_FLOATS));
         putLayers(json.putArray("layers"), shape);
         ArrayNode unsupported = json.putArray("unsupported");
         config.unsupported().forEach(unsupported::add);
@@ -145,6 +153,11 @@ final class InspectCommand extends JobCommand {
             json.putNull("tokenizer");
         }
         return json;
+    }
+
+    private static void put(ObjectNode json, MemoryPlan memory) {
+        memory.parts().forEach(json::put);
+        json.put("total", memory.total());
     }
 
     private static void putLayers(ArrayNode array, ModelShape shape) {
@@ -167,11 +180,9 @@ final class InspectCommand extends JobCommand {
         line(text, "parameters", grouped(json, "parameters") + ", prunable " + grouped(json, "prunable"));
         line(text, "multiply-accumulates", grouped(json, "macs") + " for one sequence of 64 tokens");
         line(text, "weights", grouped(json, "bytes") + " bytes, " + json.get("dtype").textValue());
-        line(
-                text,
-                "memory of a run",
-                "%,d bytes of activations, %,d of keys and values at the full context"
-                        .formatted(json.at("/memory/activations").longValue(), json.at("/memory/kv_cache").longValue()));
+        line(text, "memory to run", memory(json.get("memory")) + ", at the full context");
+        line(text, "memory to prune", memory(json.get("prune_memory"))
+                + ", with %d samples of %d tokens".formatted(CALIBRATION_SAMPLES, CALIBRATION_TOKENS));
         line(
                 text,
                 "width",
@@ -209,7 +220,11 @@ final class InspectCommand extends JobCommand {
         }
     }
 
-    private static String grouped(ObjectNode json, String key) {
+    private static String memory(JsonNode plan) {
+        return grouped(plan, "total") + " bytes, weights included";
+    }
+
+    private static String grouped(JsonNode json, String key) {
         return "%,d".formatted(json.get(key).longValue());
     }
 

@@ -92,7 +92,7 @@ final class PerplexityCommand extends JobCommand {
                 length, stride == null ? length : stride, windows == null ? Integer.MAX_VALUE : windows);
         JoinedText text = source.join(join == null ? source.usualJoin() : join);
         int[] ids = running.tokenizer().encode(text.text(), EncodeOptions.WITH_SPECIALS);
-        RunMemory.of(running.model().shape(), Math.max(length, measured.efficientTokens()), 0).requireAvailable();
+        running.requireMemory(Math.max(length, measured.efficientTokens()), 0);
         try (ProgressMeter meter = new ProgressMeter(terminal(), "windows")) {
             Perplexity perplexity;
             try {

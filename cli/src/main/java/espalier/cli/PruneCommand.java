@@ -65,7 +65,7 @@ final class PruneCommand extends JobCommand {
     private static final int PROBE_TOKENS = 32;
     private static final long PROBE_STREAM = 0x70726f6265L;
     /// Gradient, mean square and one sample's gradient of a tile.
-    private static final long TILE_FLOATS = 3L << 20;
+    static final long TILE_FLOATS = 3L << 20;
 
     @Option(
             names = "--method",

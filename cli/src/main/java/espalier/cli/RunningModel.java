@@ -1,6 +1,7 @@
 package espalier.cli;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import espalier.engine.model.MemoryPlan;
 import espalier.engine.model.Model;
 import espalier.engine.model.ModelFolder;
 import espalier.engine.weights.PretrainedConfig;
@@ -48,6 +49,14 @@ final class RunningModel implements AutoCloseable {
     /// The token that begins a text, where the configuration or else the tokenizer names one.
     OptionalInt beginToken() {
         return config().bosId().isPresent() ? config().bosId() : tokenizer.bosId();
+    }
+
+    /// @param tokens of the largest batch
+    /// @param positions of the key/value cache; 0 for none
+    /// @throws IllegalArgumentException listing what is needed, if the machine has less memory
+    void requireMemory(int tokens, int positions) {
+        MemoryPlan.inference(model().shape(), folder.checkpoint().bytes(), tokens, positions)
+                .require(RunMemory.available());
     }
 
     /// Something that the model is run for.

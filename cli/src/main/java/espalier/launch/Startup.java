@@ -28,7 +28,12 @@ public final class Startup {
     public static void start(String[] arguments) {
         Locale.setDefault(Locale.ROOT);
         if (!isAnsweredWithoutKernels(arguments)) {
-            ensureVectorModule(arguments);
+            try {
+                ensureVectorModule(arguments);
+            } catch (IllegalStateException e) {
+                System.err.println("espalier: " + e.getMessage() + " (" + e.getCause().getMessage() + ")");
+                System.exit(1);
+            }
         }
         System.exit(Main.run(arguments));
     }

@@ -17,14 +17,14 @@ class MainTest {
     void helpListsTheCommandsWithExamples() {
         Cli help = Cli.run("--help");
         assertEquals(0, help.exit());
-        for (String word : new String[] {"perplexity", "generate", "inspect", "init", "Examples:", "Exit codes:"}) {
+        for (String word : new String[] {"prune", "perplexity", "generate", "inspect", "init", "Examples:", "Exit codes:"}) {
             assertTrue(help.out().contains(word), word);
         }
         assertEquals("", help.err());
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"perplexity", "generate", "inspect", "init"})
+    @ValueSource(strings = {"prune", "perplexity", "generate", "inspect", "init"})
     void everyCommandHasHelpWithAnExample(String command) {
         Cli help = Cli.run(command, "--help");
         assertEquals(0, help.exit());
@@ -43,7 +43,7 @@ class MainTest {
     @Test
     void mistakesInTheCommandLineAreBadInput() {
         Cli.run().refused("a command is missing (see espalier --help)");
-        Cli.run("prun").refused("Unmatched argument at index 0: 'prun' (see espalier --help)");
+        Cli.run("prun").refused("Unmatched argument at index 0: 'prun'; did you mean prune? (see espalier --help)");
         Cli.run("inspect", "--modle", "x").refused(
                 "Unknown option: '--modle'; did you mean --model, --mode? (see espalier inspect --help)");
         Cli.run("perplexity", "--model", "x").refused(

@@ -18,7 +18,7 @@ import java.util.stream.IntStream;
 /// One generation at a time; the model may be shared with others that take turns.
 public final class Generator implements AutoCloseable {
     /// Bounds the memory of activations, whatever the length of the prompt.
-    private static final int PROMPT_PIECE_TOKENS = 512;
+    public static final int PROMPT_PIECE_TOKENS = 512;
 
     private final Model model;
     private final Pass pass;
