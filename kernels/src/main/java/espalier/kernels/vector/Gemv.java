@@ -10,7 +10,8 @@ import java.lang.foreign.ValueLayout;
 /// A row of Y depends on its row of X and on the weight alone, not on how many rows there are or which thread computes
 /// it. Sums differ from those of [Gemm] in their order.
 final class Gemv implements AutoCloseable {
-    /// Most rows of X.
+    /// Most rows of X. From 5 on, rows of X no longer fit beside each other in registers, and packing the weight for
+    /// [Gemm] costs less than reading it again from the first-level cache.
     static final int MOST_ROWS = 4;
 
     /// A task streams about this many bytes of the weight: a few microseconds.
