@@ -88,8 +88,8 @@ final class Gemv implements AutoCloseable {
         }
     }
 
-    /// The activations of a call. Each method multiplies one row of the weight with all rows of X; where there are two or
-    /// three, the last is computed again in place of those missing, which costs nothing that memory would not cost.
+    /// The activations of a call. Each method multiplies one row of the weight with all rows of X; where there are two
+    /// or three, the last is computed again in place of those missing, which costs nothing that memory would not cost.
     private record Rows(int m, int k, long y, int yStride, long x, int xStride, boolean accumulate) {
         private void put(int i, int j, float sum) {
             long to = y + 4 * ((long) i * yStride + j);
