@@ -63,13 +63,14 @@ final class Attention implements AutoCloseable {
 
     private static void checkPage(String name, int sequence, int page, Tensor tensor, int used, int width) {
         if (tensor.rows() < used || tensor.cols() != width) {
-            throw new IllegalArgumentException("page %d of the %s of sequence %d has shape [%d, %d], expected [>= %d, %d]"
-                    .formatted(page, name, sequence, tensor.rows(), tensor.cols(), used, width));
+            throw new IllegalArgumentException(
+                    "page %d of the %s of sequence %d has shape [%d, %d], expected [>= %d, %d]"
+                            .formatted(page, name, sequence, tensor.rows(), tensor.cols(), used, width));
         }
     }
 
-    /// Rows of the block are head after head. A single query row has its heads side by side in memory and is one product;
-    /// otherwise each head is one, and all share the packed keys and values.
+    /// Rows of the block are head after head. A single query row has its heads side by side in memory and is one
+    /// product; otherwise each head is one, and all share the packed keys and values.
     private void block(
             Tensor out, Tensor lse, Tensor q, KeyValues kv, HeadMap heads, AttentionTasks tasks, int task, int worker) {
         int s = tasks.sequence(task);

@@ -12,7 +12,8 @@ import java.lang.foreign.Arena;
 /// the panels of A, each small enough for the first level, pass over it.
 ///
 /// A task is a block of columns and perhaps of rows; `K` is never split over threads. An element's sum runs over `K` in
-/// order, cut only where [#blocksOfK] says, which depends on `k` alone. So results depend neither on threads nor on tiles.
+/// order, cut only where [#blocksOfK] says, which depends on `k` alone. So results depend neither on threads nor on
+/// tiles.
 final class Gemm implements AutoCloseable {
     /// Which operand is stored transposed.
     enum Form {
@@ -108,7 +109,8 @@ final class Gemm implements AutoCloseable {
     /// @param cStep elements from the result of one product to that of the next; see [#run] for the rest
     void localBatch(
             int worker, int batch, long aStep, long cStep, Form form, int m, int n, int k,
-            long c, int cStride, long a, int aStride, long b, DType bType, int bStride, float alpha, boolean accumulate) {
+            long c, int cStride, long a, int aStride, long b, DType bType, int bStride, float alpha,
+            boolean accumulate) {
         Product[] products = new Product[batch];
         for (int i = 0; i < batch; i++) {
             products[i] = new Product(form, m, n, k, c + 4 * i * cStep, cStride, a + 4 * i * aStep, aStride,

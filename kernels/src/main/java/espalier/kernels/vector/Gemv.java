@@ -10,7 +10,8 @@ import java.lang.foreign.ValueLayout;
 /// A row of Y depends on its row of X and on the weight alone, not on how many rows there are or which thread computes
 /// it. Sums differ from those of [Gemm] in their order.
 final class Gemv implements AutoCloseable {
-    /// Most rows of X.
+    /// Most rows of X. From 5 on, rows of X no longer fit beside each other in registers, and packing the weight for
+    /// [Gemm] costs less than reading it again from the first-level cache.
     static final int MOST_ROWS = 4;
 
     /// A task streams about this many bytes of the weight: a few microseconds.
@@ -87,8 +88,8 @@ final class Gemv implements AutoCloseable {
         }
     }
 
-    /// The activations of a call. Each method multiplies one row of the weight with all rows of X; where there are two or
-    /// three, the last is computed again in place of those missing, which costs nothing that memory would not cost.
+    /// The activations of a call. Each method multiplies one row of the weight with all rows of X; where there are two
+    /// or three, the last is computed again in place of those missing, which costs nothing that memory would not cost.
     private record Rows(int m, int k, long y, int yStride, long x, int xStride, boolean accumulate) {
         private void put(int i, int j, float sum) {
             long to = y + 4 * ((long) i * yStride + j);

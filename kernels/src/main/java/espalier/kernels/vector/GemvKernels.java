@@ -11,8 +11,8 @@ import jdk.incubator.vector.VectorSpecies;
 
 /// Dot products of one row of a weight with one or four rows of activations.
 ///
-/// The loops compare addresses on purpose: of a counted loop C2 makes one that loads four registers in descending order,
-/// which loses half of the memory's streaming bandwidth.
+/// The loops compare addresses on purpose: of a counted loop C2 makes one that loads four registers in descending
+/// order, which loses half of the memory's streaming bandwidth.
 final class GemvKernels {
     private static final VectorSpecies<Float> S = Lanes.F32;
     private static final VectorSpecies<Integer> I = Lanes.I32;

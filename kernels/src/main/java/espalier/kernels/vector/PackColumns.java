@@ -47,7 +47,8 @@ final class PackColumns {
         if (kc < block) {
             for (int j = 0; j < columns; j++) {
                 for (int k = 0; k < kc; k++) {
-                    ALL.set(F, panel + k * STEP + 4L * j, PackConvert.element(type, b + j * rowBytes + (long) k * size));
+                    float element = PackConvert.element(type, b + j * rowBytes + (long) k * size);
+                    ALL.set(F, panel + k * STEP + 4L * j, element);
                 }
             }
             return;
@@ -70,9 +71,9 @@ final class PackColumns {
         }
     }
 
-    /// Reads whole rows that follow each other, so that the memory's prefetching sees one stream. The transposition reads
-    /// from many rows by turns, at half the speed where they are short and lie in no cache. Rows that are not read whole
-    /// gain nothing.
+    /// Reads whole rows that follow each other, so that the memory's prefetching sees one stream. The transposition
+    /// reads from many rows by turns, at half the speed where they are short and lie in no cache. Rows that are not
+    /// read whole gain nothing.
     private static void touch(long rows, long bytes, long scratch) {
         IntVector any = IntVector.zero(S);
         long end = rows + bytes / W * W;
