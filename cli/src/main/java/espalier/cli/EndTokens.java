@@ -37,7 +37,8 @@ final class EndTokens {
             if (id.isInt()) {
                 ends.add(id.intValue());
             } else if (!id.isMissingNode() && !id.isNull()) {
-                throw new CheckpointException(file + ": " + FIELD + " is " + id + ", expected a token id or a list of them");
+                throw new CheckpointException(
+                        file + ": " + FIELD + " is " + id + ", expected a token id or a list of them");
             }
         }
     }

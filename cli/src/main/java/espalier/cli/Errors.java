@@ -36,9 +36,11 @@ final class Errors {
     static String message(Throwable e) {
         String message = switch (e) {
             case UncheckedIOException unchecked -> message(unchecked.getCause());
-            case NoSuchFileException missing when missing.getReason() == null -> missing.getFile() + ": no such file or folder";
+            case NoSuchFileException missing when missing.getReason() == null ->
+                missing.getFile() + ": no such file or folder";
             case AccessDeniedException denied when denied.getReason() == null -> denied.getFile() + ": access denied";
-            case FileAlreadyExistsException exists when exists.getReason() == null -> exists.getFile() + ": exists already";
+            case FileAlreadyExistsException exists when exists.getReason() == null ->
+                exists.getFile() + ": exists already";
             case NotDirectoryException file when file.getReason() == null -> file.getFile() + ": is not a folder";
             case DirectoryNotEmptyException full when full.getReason() == null -> full.getFile() + ": is not empty";
             case FileSystemException failure -> failure.getMessage();

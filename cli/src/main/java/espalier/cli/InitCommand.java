@@ -92,8 +92,9 @@ final class InitCommand extends JobCommand {
                 PretrainedConfig.read(Files.isDirectory(config) ? config.resolve("config.json") : config);
         Tokenizer read = Folders.tokenizer(tokenizer);
         if (read.vocabSize() > source.vocabSize()) {
-            throw new CheckpointException("%s: vocab_size is %d, expected at least %d, the tokens of the tokenizer in %s"
-                    .formatted(config, source.vocabSize(), read.vocabSize(), tokenizer));
+            throw new CheckpointException(
+                    "%s: vocab_size is %d, expected at least %d, the tokens of the tokenizer in %s"
+                            .formatted(config, source.vocabSize(), read.vocabSize(), tokenizer));
         }
         ObjectNode written = new PrunedConfig(
                         source.layers(), source.hiddenSize(), source.vocabSize(), source.rmsNormEps(), type)
@@ -149,7 +150,8 @@ final class InitCommand extends JobCommand {
                 case "bf16" -> StoredType.BF16;
                 case "f16" -> StoredType.F16;
                 case "f32" -> StoredType.F32;
-                default -> throw new TypeConversionException("'" + value + "' is not a type; there are bf16, f16 and f32");
+                default ->
+                    throw new TypeConversionException("'" + value + "' is not a type; there are bf16, f16 and f32");
             };
         }
     }

@@ -40,8 +40,9 @@ final class ProgressMeter implements Progress, AutoCloseable {
         }
         lastShown = now;
         double perSecond = done / ((now - start) * 1e-9);
+        String left = duration((total - done) / perSecond);
         String line = "%d of %d %s (%d%%), %s/s, %s left"
-                .formatted(done, total, unit, 100 * done / total, rate(perSecond), duration((total - done) / perSecond));
+                .formatted(done, total, unit, 100 * done / total, rate(perSecond), left);
         if (terminal.interactive()) {
             terminal.err().print(ERASE_LINE + line);
             terminal.err().flush();

@@ -93,7 +93,8 @@ public final class Startup {
         } catch (RuntimeException e) {
             e.addSuppressed(reason);
             throw new IllegalStateException(
-                    "cannot load " + VECTOR_MODULE + "; start with: java --add-modules " + VECTOR_MODULE + " -jar …", e);
+                    "cannot load " + VECTOR_MODULE + "; start with: java --add-modules " + VECTOR_MODULE + " -jar …",
+                    e);
         }
     }
 }

@@ -67,7 +67,8 @@ class DocumentationGoldenTest {
                 "inspect", Cli.run("inspect", model, "--plan", "--ratio", 0.25, "--groups", "--json").json());
         assertDocumented(
                 "init",
-                Cli.run("init", "--config", model, "--tokenizer", model, "--out", folder.resolve("x"), "--json").json());
+                Cli.run("init", "--config", model, "--tokenizer", model, "--out", folder.resolve("x"), "--json")
+                        .json());
     }
 
     @Test
@@ -82,7 +83,8 @@ class DocumentationGoldenTest {
                 import java.nio.file.Path;
                 import java.util.Set;
                 """;
-        String source = imports + "class Example { static void run(Path path) throws Exception {" + block.group(1) + "}}";
+        String source =
+                imports + "class Example { static void run(Path path) throws Exception {" + block.group(1) + "}}";
         JavaCompiler compiler = ToolProvider.getSystemJavaCompiler();
         StringWriter messages = new StringWriter();
         boolean compiled = compiler.getTask(

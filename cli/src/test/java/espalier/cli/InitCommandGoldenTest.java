@@ -86,7 +86,8 @@ class InitCommandGoldenTest {
         assertArrayEquals(
                 Files.readAllBytes(folder.resolve("a/model.safetensors")),
                 Files.readAllBytes(folder.resolve("b/model.safetensors")));
-        assertNotEquals(-1, Files.mismatch(folder.resolve("a/model.safetensors"), folder.resolve("c/model.safetensors")));
+        assertNotEquals(
+                -1, Files.mismatch(folder.resolve("a/model.safetensors"), folder.resolve("c/model.safetensors")));
         assertEquals(-1, Files.mismatch(model().resolve("tokenizer.json"), folder.resolve("a/tokenizer.json")));
     }
 
@@ -117,7 +118,8 @@ class InitCommandGoldenTest {
         Path noParent = folder.resolve("no/such/x");
         Cli.run("init", "--config", model(), "--tokenizer", model(), "--out", noParent).refused(
                 noParent.getParent() + ": no such file or folder");
-        Files.writeString(config, json.deepCopy().put("intermediate_size", 1 << 24).put("num_hidden_layers", 4000).toString());
+        json.put("intermediate_size", 1 << 24).put("num_hidden_layers", 4000);
+        Files.writeString(config, json.toString());
         Cli large = Cli.run("init", "--config", config, "--tokenizer", model(), "--out", out);
         assertEquals(2, large.exit());
         assertTrue(large.err().matches("(?s)espalier: .*: \\d+ bytes are free, the model needs \\d+\\R"), large.err());

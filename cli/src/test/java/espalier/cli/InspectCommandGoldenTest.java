@@ -32,7 +32,8 @@ class InspectCommandGoldenTest {
     })
     void plansOfPublishedSettings(
             String name, double ratio, String layers, long before, long after, double macsBefore, double macsAfter) {
-        JsonNode json = Cli.run("inspect", shape(name), "--plan", "--ratio", ratio, "--layers", layers, "--json").json();
+        JsonNode json = Cli.run("inspect", shape(name), "--plan", "--ratio", ratio, "--layers", layers, "--json")
+                .json();
         assertEquals(before, json.get("parameters").longValue());
         assertEquals(after, json.get("parameters_after").longValue());
         assertEquals(macsBefore, json.get("macs").longValue() / 1e9, 5e-4);
@@ -61,7 +62,8 @@ class InspectCommandGoldenTest {
 
     @Test
     void smollm2Shape() {
-        JsonNode json = Cli.run("inspect", shape("smollm2-135m"), "--plan", "--ratio", 0.35, "--layers", "4:26", "--json")
+        JsonNode json = Cli.run(
+                        "inspect", shape("smollm2-135m"), "--plan", "--ratio", 0.35, "--layers", "4:26", "--json")
                 .json();
         assertEquals(134_515_008, json.get("parameters").longValue());
         assertEquals(107_574_336, json.get("parameters_after").longValue());
@@ -93,7 +95,8 @@ class InspectCommandGoldenTest {
         Cli text = Cli.run("inspect", model, "--groups");
         assertTrue(text.out().contains("key/value groups  4 units of 16 channels with 2 query heads"), text.out());
         JsonNode json = Cli.run("inspect", model, "--groups", "--json").json();
-        assertTrue(json.get("groups").toString().contains("gate_proj rows, up_proj rows, down_proj columns"), json.toString());
+        String lines = json.get("groups").toString();
+        assertTrue(lines.contains("gate_proj rows, up_proj rows, down_proj columns"), lines);
     }
 
     @Test

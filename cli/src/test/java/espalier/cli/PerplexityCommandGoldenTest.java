@@ -110,7 +110,8 @@ class PerplexityCommandGoldenTest {
                 "window must be at least 2 tokens, got 1");
         Cli.run("perplexity", "--model", model, "--data", text, "--window", 8, "--stride", 9).refused(
                 "stride must be 1 to 8, the window, got 9");
-        Cli.run("perplexity", "--model", model, "--data", text, "--windows", 0).refused("windows must be positive, got 0");
+        Cli.run("perplexity", "--model", model, "--data", text, "--windows", 0).refused(
+                "windows must be positive, got 0");
         Cli.run("perplexity", "--model", model, "--data", text, "--threads", 0).refused(
                 "--threads must be at least 1, got 0");
         Cli.run("perplexity", "--model", model, "--data", text, "--per-paragraph", "--window", 8).refused(

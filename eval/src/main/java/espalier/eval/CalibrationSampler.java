@@ -75,7 +75,13 @@ public final class CalibrationSampler {
         if (found < samples.length) {
             throw new IllegalArgumentException(
                     "%s: %d of %d documents have %d tokens or more, expected at least %d; the longest has %d"
-                            .formatted(source.file(), found, documents.size(), options.tokens(), samples.length, longest));
+                            .formatted(
+                                    source.file(),
+                                    found,
+                                    documents.size(),
+                                    options.tokens(),
+                                    samples.length,
+                                    longest));
         }
         return samples;
     }

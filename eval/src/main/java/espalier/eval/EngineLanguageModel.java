@@ -63,8 +63,9 @@ public final class EngineLanguageModel implements LanguageModel, AutoCloseable {
     private static void requireFinite(double[] losses, int from, int to) {
         for (int i = from; i < to; i++) {
             if (!Double.isFinite(losses[i])) {
-                throw new ArithmeticException("the loss of token %d of a sequence is %s: the model's logits are not finite"
-                        .formatted(i - from + 1, losses[i]));
+                throw new ArithmeticException(
+                        "the loss of token %d of a sequence is %s: the model's logits are not finite"
+                                .formatted(i - from + 1, losses[i]));
             }
         }
     }

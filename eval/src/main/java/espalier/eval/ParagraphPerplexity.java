@@ -28,8 +28,9 @@ public final class ParagraphPerplexity {
         for (String paragraph : paragraphs) {
             int[] ids = withBeginToken(tokenizer, beginToken, paragraph);
             if (ids.length > model.maxTokens()) {
-                throw new IllegalArgumentException("paragraph %d has %d tokens with the begin token, the model's context is %d"
-                        .formatted(sequences.size() + 1, ids.length, model.maxTokens()));
+                throw new IllegalArgumentException(
+                        "paragraph %d has %d tokens with the begin token, the model's context is %d"
+                                .formatted(sequences.size() + 1, ids.length, model.maxTokens()));
             }
             sequences.add(ids);
         }

@@ -9,8 +9,8 @@ import java.util.Arrays;
 /// compare.
 ///
 /// @param window tokens of a window, at least 2
-/// @param stride tokens from one window's start to the next, `1 .. window`; where it is less than `window` only the last
-///     `stride` tokens of each window after the first are scored, the others are context
+/// @param stride tokens from one window's start to the next, `1 .. window`; where it is less than `window` only the
+///     last `stride` tokens of each window after the first are scored, the others are context
 /// @param mostWindows only the first so many windows are run; `Integer.MAX_VALUE` for all
 public record WindowPerplexity(int window, int stride, int mostWindows) {
     /// Checks ranges.

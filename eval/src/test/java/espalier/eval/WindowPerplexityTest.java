@@ -53,7 +53,9 @@ class WindowPerplexityTest {
     void windowsDoNotOverlapAndTheRestIsDropped() {
         Perplexity result = measure(4, 4, Integer.MAX_VALUE, 15);
         assertEquals(3, result.windows());
-        assertEquals(List.of("[0, 1, 2, 3]", "[4, 5, 6, 7]", "[8, 9, 10, 11]"), seen.stream().map(Arrays::toString).toList());
+        assertEquals(
+                List.of("[0, 1, 2, 3]", "[4, 5, 6, 7]", "[8, 9, 10, 11]"),
+                seen.stream().map(Arrays::toString).toList());
         assertLosses(new int[] {1, 2, 3, 5, 6, 7, 9, 10, 11}, result);
     }
 

@@ -14,7 +14,8 @@ public record GenerationRequest(int[] prompt, int maxTokens, Set<Integer> endIds
     /// Checks ranges and copies.
     public GenerationRequest {
         if (prompt.length == 0) {
-            throw new IllegalArgumentException("the prompt is empty: generation needs at least one token to start from");
+            throw new IllegalArgumentException(
+                    "the prompt is empty: generation needs at least one token to start from");
         }
         Check.positive("max-tokens", maxTokens);
         Check.positive("candidates", candidates);

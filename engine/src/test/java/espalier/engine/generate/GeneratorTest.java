@@ -162,7 +162,9 @@ class GeneratorTest {
     void idsBeyondTheTokenizersVocabularyAreNotGenerated() {
         int[] prompt = prompt(5);
         Generation generation = generator.generate(
-                new GenerationRequest(prompt, 30, Set.of(), 3), new Sampler(new SamplingOptions(1, 0, 1, 9)), id -> true);
+                new GenerationRequest(prompt, 30, Set.of(), 3),
+                new Sampler(new SamplingOptions(1, 0, 1, 9)),
+                id -> true);
         assertEquals(true, Arrays.stream(generation.ids()).allMatch(id -> id < 3));
     }
 

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.List;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -84,7 +85,7 @@ class SamplerTest {
     @ParameterizedTest
     @ValueSource(floats = {Float.NaN, Float.POSITIVE_INFINITY, Float.NEGATIVE_INFINITY})
     void aLogitThatIsNotFiniteIsAnErrorAndNeverAToken(float bad) {
-        for (SamplingOptions options : new SamplingOptions[] {SamplingOptions.GREEDY, new SamplingOptions(1, 2, 1, 0)}) {
+        for (SamplingOptions options : List.of(SamplingOptions.GREEDY, new SamplingOptions(1, 2, 1, 0))) {
             var error = assertThrows(
                     ArithmeticException.class, () -> new Sampler(options).pick(new float[] {0, 3, bad}, 3, 17));
             assertEquals("the logit of token id 2 at position 17 is " + bad, error.getMessage());
