@@ -28,7 +28,8 @@ public final class Main {
                 .addSubcommand(new InitCommand(terminal))
                 .addSubcommand(new CommandLine.HelpCommand());
         line.setOut(writer(terminal.out())).setErr(writer(terminal.err()));
-        line.setUsageHelpWidth(100).setCaseInsensitiveEnumValuesAllowed(true);
+        // A prompt may begin with an @ sign: it is not the name of a file with more arguments.
+        line.setUsageHelpWidth(100).setExpandAtFiles(false);
         line.setParameterExceptionHandler((e, _) -> Errors.report(e, terminal.err()));
         line.setExecutionExceptionHandler((e, failed, _) -> failure(e, failed, terminal));
         try {

@@ -125,6 +125,17 @@ class GenerateCommandGoldenTest {
         assertEquals(1, json.get("prompt_ids").get(1).intValue());
     }
 
+    /// Nothing in a prompt is for the command line's own syntax.
+    @ParameterizedTest
+    @ValueSource(strings = {"@README.md", "-x", "-- a", "'quoted'", "${user.home} %s \\n", " a  b ", "Zo\u00e9 \ud83d\ude00"})
+    void promptsAreTakenAsTheyAre(String prompt) throws IOException {
+        Path model = model("stories260k");
+        JsonNode json =
+                Cli.run("generate", "--model", model, "--prompt", prompt, "--json", "--max-tokens", 1).json();
+        int[] expected = Folders.tokenizer(model).encode(prompt, EncodeOptions.WITH_SPECIALS);
+        assertEquals(Arrays.toString(expected), json.get("prompt_ids").toString().replace(",", ", "));
+    }
+
     @Test
     void anEmptyPromptStartsFromTheBeginToken() {
         JsonNode json = Cli.run("generate", "--model", model("tinystories-656k"), "--prompt", "", "--json").json();
