@@ -192,13 +192,13 @@ public final class VectorOps extends CpuOps {
     @Override
     public void crossEntropy(double[] loss, Tensor logits, int[] targets, float gradientScale) {
         Shapes.crossEntropy(loss, logits, targets);
-        Losses.crossEntropy(parallel, loss, logits, targets, gradientScale);
+        Losses.crossEntropy(parallel, scratch, loss, logits, targets, gradientScale);
     }
 
     @Override
     public void klDivergence(double[] loss, Tensor student, Tensor teacher, float tau, float gradientScale) {
         Shapes.klDivergence(loss, student, teacher, tau);
-        Losses.klDivergence(parallel, loss, student, teacher, tau, gradientScale);
+        Losses.klDivergence(parallel, scratch, loss, student, teacher, tau, gradientScale);
     }
 
     @Override
