@@ -15,8 +15,8 @@ import java.lang.foreign.ValueLayout;
 final class Attention implements AutoCloseable {
     /// Most query rows of a block: keys that the mask hides from its first row but not from its last are wasted work.
     static final int MOST_ROWS = 6 * 12;
-    /// Floats of a block of scores where the keys are many: half of a second-level cache of 1 MiB.
-    static final int BLOCK_OF_SCORES = 1 << 17;
+    /// Floats of a block of scores where the keys are many: a second-level cache of 1 MiB.
+    static final int BLOCK_OF_SCORES = 1 << 18;
     private static final int FEWEST_ROWS = 12;
 
     private static final ValueLayout.OfFloat F = ValueLayout.JAVA_FLOAT_UNALIGNED;
@@ -63,50 +63,57 @@ final class Attention implements AutoCloseable {
 
     private static void checkPage(String name, int sequence, int page, Tensor tensor, int used, int width) {
         if (tensor.rows() < used || tensor.cols() != width) {
-            throw new IllegalArgumentException("page %d of the %s of sequence %d has shape [%d, %d], expected [>= %d, %d]"
-                    .formatted(page, name, sequence, tensor.rows(), tensor.cols(), used, width));
+            throw new IllegalArgumentException(
+                    "page %d of the %s of sequence %d has shape [%d, %d], expected [>= %d, %d]"
+                            .formatted(page, name, sequence, tensor.rows(), tensor.cols(), used, width));
         }
     }
 
-    /// A block is either some query rows of one head, or one query row with all heads of a key/value head.
+    /// Rows of the block are head after head. A single query row has its heads side by side in memory and is one
+    /// product; otherwise each head is one, and all share the packed keys and values.
     private void block(
             Tensor out, Tensor lse, Tensor q, KeyValues kv, HeadMap heads, AttentionTasks tasks, int task, int worker) {
         int s = tasks.sequence(task);
         int head = tasks.firstHead(task);
-        int m = tasks.rows(task) * tasks.heads(task);
+        int rows = tasks.rows(task);
         int headDim = heads.headDim();
         int firstRow = kv.queryStart()[s] + tasks.firstRow(task);
-        // Rows of the block lie a token apart, or a head apart.
-        int stride = tasks.rows(task) > 1 ? q.cols() : headDim;
+        int batch = rows > 1 ? tasks.heads(task) : 1;
+        int m = rows > 1 ? rows : tasks.heads(task);
+        int stride = rows > 1 ? q.cols() : headDim;
         long offset = 4L * ((long) firstRow * q.cols() + (long) head * headDim);
         long kvOffset = 4L * heads.kvOfQuery()[head] * headDim;
         int visible = kv.keyLength()[s] - (kv.queryStart()[s + 1] - kv.queryStart()[s]) + tasks.firstRow(task) + 1;
-        int keys = visible + tasks.rows(task) - 1;
+        int keys = visible + rows - 1;
         int width = AttentionTasks.padded(keys);
-        long block = scores[worker].ensure(4L * m * width);
+        long block = scores[worker].ensure(4L * batch * m * (width + 1));
+        long factors = block + 4L * batch * m * width;
 
         for (int p = 0, from = 0; from < keys; p++, from += kv.pageRows()) {
-            int n = Math.min(kv.pageRows(), keys - from);
             Tensor page = kv.keys()[s][p];
-            gemm.local(worker, Gemm.Form.NT, m, n, headDim, block + 4L * from, width,
+            gemm.localBatch(worker, batch, headDim, (long) m * width, Gemm.Form.NT,
+                    m, Math.min(kv.pageRows(), keys - from), headDim, block + 4L * from, width,
                     q.address() + offset, stride, page.address() + kvOffset, DType.F32, page.cols(),
                     heads.scale(), false);
         }
-        for (int i = 0; i < m; i++) {
-            int row = tasks.rows(task) > 1 ? i : 0;
-            int ofHead = tasks.rows(task) > 1 ? head : head + i;
+        for (int i = 0; i < batch * m; i++) {
+            int row = i % rows;
             long at = block + 4L * i * width;
             float maximum = AttentionKernels.maximum(at, visible + row);
             float sum = AttentionKernels.exponentials(at, visible + row, keys, maximum);
-            ALL.set(F, lse.address() + 4 * ((long) (firstRow + row) * lse.cols() + ofHead),
+            ALL.set(F, factors + 4L * i, 1 / sum);
+            ALL.set(F, lse.address() + 4 * ((long) (firstRow + row) * lse.cols() + head + i / rows),
                     (float) (maximum + StrictMath.log(sum)));
-            AttentionKernels.scale(at, visible + row, 1 / sum);
         }
         for (int p = 0, from = 0; from < keys; p++, from += kv.pageRows()) {
-            int n = Math.min(kv.pageRows(), keys - from);
             Tensor page = kv.values()[s][p];
-            gemm.local(worker, Gemm.Form.NN, m, headDim, n, out.address() + offset, stride,
+            gemm.localBatch(worker, batch, (long) m * width, headDim, Gemm.Form.NN,
+                    m, headDim, Math.min(kv.pageRows(), keys - from), out.address() + offset, stride,
                     block + 4L * from, width, page.address() + kvOffset, DType.F32, page.cols(), 1, from > 0);
+        }
+        for (int i = 0; i < batch * m; i++) {
+            long at = out.address() + offset + 4 * ((long) (i % rows) * q.cols() + (long) (i / rows) * headDim);
+            AttentionKernels.scale(at, headDim, ALL.get(F, factors + 4L * i));
         }
     }
 
@@ -119,10 +126,10 @@ final class Attention implements AutoCloseable {
         return bytes;
     }
 
-    /// @param keys keys that the last row of a sequence sees
+    /// @param scoresOfRow scores that belong to a query row
     /// @return query rows of a block
-    static int rowsOfBlock(int keys) {
-        int fit = BLOCK_OF_SCORES / Math.max(1, keys) / FEWEST_ROWS * FEWEST_ROWS;
+    static int rowsOfBlock(long scoresOfRow) {
+        long fit = BLOCK_OF_SCORES / Math.max(1, scoresOfRow) / FEWEST_ROWS * FEWEST_ROWS;
         return Math.clamp(fit, FEWEST_ROWS, MOST_ROWS);
     }
 

@@ -72,52 +72,60 @@ final class AttentionBackward implements AutoCloseable {
             ALL.asSlice(g.dK.address() + g.kvOffset(i, kvHead), 4L * headDim).fill((byte) 0);
             ALL.asSlice(g.dV.address() + g.kvOffset(i, kvHead), 4L * headDim).fill((byte) 0);
         }
-        int step = Attention.rowsOfBlock(2 * rows);
         int[] kvOfQuery = g.heads.kvOfQuery();
+        int head = 0;
+        while (head < kvOfQuery.length && kvOfQuery[head] < kvHead) {
+            head++;
+        }
+        if (head == kvOfQuery.length || kvOfQuery[head] != kvHead) {
+            return;
+        }
+        int heads = AttentionTasks.endOfGroup(kvOfQuery, head) - head;
+        int step = Attention.rowsOfBlock(2L * rows * heads);
         for (int row = 0; row < rows; row += step) {
-            int take = Math.min(step, rows - row);
-            for (int head = 0; head < kvOfQuery.length; head++) {
-                if (kvOfQuery[head] == kvHead) {
-                    block(g, start, row, take, head, kvHead, worker);
-                }
-            }
+            block(g, start, row, Math.min(step, rows - row), head, heads, kvHead, worker);
         }
     }
 
-    private void block(Gradients g, int start, int row, int m, int head, int kvHead, int worker) {
+    /// Query rows `[row, row + m)` of a sequence, all heads of a group. Rows of a block are head after head.
+    private void block(Gradients g, int start, int row, int m, int head, int heads, int kvHead, int worker) {
         int headDim = g.heads.headDim();
         int stride = g.q.cols();
         int kvStride = g.k.cols();
         int keys = row + m;
         int width = AttentionTasks.padded(keys);
-        long p = blocks[worker].ensure(8L * m * width);
-        long dP = p + 4L * m * width;
+        long rowBytes = 4L * width;
+        long p = blocks[worker].ensure(2 * heads * m * rowBytes);
+        long dP = p + heads * m * rowBytes;
         long rowOffset = g.offset(start + row, head);
         long kvOffset = g.kvOffset(start, kvHead);
-        long q = g.q.address() + rowOffset;
-        long dOut = g.dOut.address() + rowOffset;
+        long step = (long) m * width;
         float scale = g.heads.scale();
 
-        gemm.local(worker, Gemm.Form.NT, m, keys, headDim, p, width, q, stride,
-                g.k.address() + kvOffset, DType.F32, kvStride, scale, false);
-        for (int i = 0; i < m; i++) {
-            float lse = ALL.get(F, g.lse.address() + 4 * ((long) (start + row + i) * g.lse.cols() + head));
-            AttentionKernels.exponentials(p + 4L * i * width, row + i + 1, keys, lse);
-        }
-        gemm.local(worker, Gemm.Form.TN, keys, headDim, m, g.dV.address() + kvOffset, kvStride, p, width,
-                dOut, DType.F32, stride, 1, true);
-        gemm.local(worker, Gemm.Form.NT, m, keys, headDim, dP, width, dOut, stride,
-                g.v.address() + kvOffset, DType.F32, kvStride, 1, false);
-        for (int i = 0; i < m; i++) {
+        gemm.localBatch(worker, heads, headDim, step, Gemm.Form.NT, m, keys, headDim, p, width,
+                g.q.address() + rowOffset, stride, g.k.address() + kvOffset, DType.F32, kvStride, scale, false);
+        gemm.localBatch(worker, heads, headDim, step, Gemm.Form.NT, m, keys, headDim, dP, width,
+                g.dOut.address() + rowOffset, stride, g.v.address() + kvOffset, DType.F32, kvStride, 1, false);
+        for (int i = 0; i < heads * m; i++) {
+            int ofRow = i % m;
+            long at = g.offset(start + row + ofRow, head + i / m);
+            float lse = ALL.get(
+                    F, g.lse.address() + 4 * ((long) (start + row + ofRow) * g.lse.cols() + head + i / m));
+            AttentionKernels.exponentials(p + i * rowBytes, row + ofRow + 1, keys, lse);
             // sum_j p_j dP_j = sum_c dOut_c out_c
-            long at = g.offset(start + row + i, head);
             float dot = GemvKernels.dotF32(g.dOut.address() + at, headDim, g.out.address() + at);
-            AttentionKernels.scoreGradient(dP + 4L * i * width, p + 4L * i * width, row + i + 1, keys, dot, scale);
+            AttentionKernels.scoreGradient(
+                    dP + i * rowBytes, p + i * rowBytes, row + ofRow + 1, keys, dot, scale);
         }
-        gemm.local(worker, Gemm.Form.NN, m, headDim, keys, g.dQ.address() + rowOffset, stride, dP, width,
-                g.k.address() + kvOffset, DType.F32, kvStride, 1, false);
-        gemm.local(worker, Gemm.Form.TN, keys, headDim, m, g.dK.address() + kvOffset, kvStride, dP, width,
-                q, DType.F32, stride, 1, true);
+        for (int h = 0; h < heads; h++) {
+            long ofHead = rowOffset + 4L * h * headDim;
+            gemm.local(worker, Gemm.Form.TN, keys, headDim, m, g.dV.address() + kvOffset, kvStride,
+                    p + 4 * h * step, width, g.dOut.address() + ofHead, DType.F32, stride, 1, true);
+            gemm.local(worker, Gemm.Form.TN, keys, headDim, m, g.dK.address() + kvOffset, kvStride,
+                    dP + 4 * h * step, width, g.q.address() + ofHead, DType.F32, stride, 1, true);
+        }
+        gemm.localBatch(worker, heads, step, headDim, Gemm.Form.NN, m, headDim, keys, g.dQ.address() + rowOffset,
+                stride, dP, width, g.k.address() + kvOffset, DType.F32, kvStride, 1, false);
     }
 
     @Override

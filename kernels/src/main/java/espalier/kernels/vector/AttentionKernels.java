@@ -7,8 +7,8 @@ import java.lang.foreign.ValueLayout;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorSpecies;
 
-/// What attention does to single rows. Rows of scores have room for a multiple of [#PADDING] floats and are worked on to
-/// the end of the register that holds their last score.
+/// What attention does to single rows. Rows of scores have room for a multiple of [#PADDING] floats and are worked on
+/// to the end of the register that holds their last score.
 final class AttentionKernels {
     /// Rows of scores are padded to a multiple of this many floats.
     static final int PADDING = 16;

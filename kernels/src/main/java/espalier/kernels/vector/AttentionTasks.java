@@ -4,8 +4,8 @@ import espalier.kernels.HeadMap;
 import espalier.kernels.KeyValues;
 import java.util.Arrays;
 
-/// How attention is cut into tasks: blocks of query rows of a head, or, where a block has one row, all heads that share a
-/// key/value head. The cut depends on the shapes alone.
+/// How attention is cut into tasks: blocks of query rows with all heads that share a key/value head. The cut depends on
+/// the shapes alone.
 final class AttentionTasks {
     /// For each task its sequence, first row in the sequence, rows, first head, heads.
     private static final int FIELDS = 5;
@@ -17,33 +17,28 @@ final class AttentionTasks {
 
     static AttentionTasks forward(KeyValues kv, HeadMap heads) {
         AttentionTasks tasks = new AttentionTasks();
+        int[] kvOfQuery = heads.kvOfQuery();
         for (int s = 0; s < kv.sequences(); s++) {
             int rows = kv.queryStart()[s + 1] - kv.queryStart()[s];
-            int step = Attention.rowsOfBlock(kv.keyLength()[s]);
-            // The last rows see the most keys; they go first, so that what is left at the end is short.
-            for (int row = (rows + step - 1) / step * step - step; row >= 0; row -= step) {
-                int take = Math.min(step, rows - row);
-                if (take == 1) {
-                    tasks.addGroups(s, row, heads);
-                } else {
-                    for (int head = 0; head < heads.heads(); head++) {
-                        tasks.add(s, row, take, head, 1);
-                    }
+            for (int head = 0, next; head < kvOfQuery.length; head = next) {
+                next = endOfGroup(kvOfQuery, head);
+                int step = Attention.rowsOfBlock((long) kv.keyLength()[s] * (next - head));
+                // The last rows see the most keys; they go first, so that what is left at the end is short.
+                for (int row = (rows + step - 1) / step * step - step; row >= 0; row -= step) {
+                    tasks.add(s, row, Math.min(step, rows - row), head, next - head);
                 }
             }
         }
         return tasks;
     }
 
-    private void addGroups(int sequence, int row, HeadMap heads) {
-        int[] kvOfQuery = heads.kvOfQuery();
-        for (int head = 0, next; head < kvOfQuery.length; head = next) {
-            next = head + 1;
-            while (next < kvOfQuery.length && kvOfQuery[next] == kvOfQuery[head]) {
-                next++;
-            }
-            add(sequence, row, 1, head, next - head);
+    /// @return one past the last query head that reads the same key/value head
+    static int endOfGroup(int[] kvOfQuery, int head) {
+        int end = head + 1;
+        while (end < kvOfQuery.length && kvOfQuery[end] == kvOfQuery[head]) {
+            end++;
         }
+        return end;
     }
 
     private void add(int... task) {
@@ -75,7 +70,7 @@ final class AttentionTasks {
         return fields[task * FIELDS + 3];
     }
 
-    /// More than 1 only where there is one row.
+    /// Query heads, all reading the same key/value head.
     int heads(int task) {
         return fields[task * FIELDS + 4];
     }

@@ -12,7 +12,8 @@ import java.lang.foreign.Arena;
 /// the panels of A, each small enough for the first level, pass over it.
 ///
 /// A task is a block of columns and perhaps of rows; `K` is never split over threads. An element's sum runs over `K` in
-/// order, cut only where [#blocksOfK] says, which depends on `k` alone. So results depend neither on threads nor on tiles.
+/// order, cut only where [#blocksOfK] says, which depends on `k` alone. So results depend neither on threads nor on
+/// tiles.
 final class Gemm implements AutoCloseable {
     /// Which operand is stored transposed.
     enum Form {
@@ -96,36 +97,60 @@ final class Gemm implements AutoCloseable {
     void local(
             int worker, Form form, int m, int n, int k, long c, int cStride, long a, int aStride,
             long b, DType bType, int bStride, float alpha, boolean accumulate) {
-        Product p = new Product(form, m, n, k, c, cStride, a, aStride, b, bType, bStride, alpha, accumulate);
-        if (m == 0 || n == 0) {
-            return;
+        localBatch(worker, 1, 0, 0, form, m, n, k, c, cStride, a, aStride, b, bType, bStride, alpha, accumulate);
+    }
+
+    /// Products that share their right operand, which is packed once for all of them, on the calling thread alone. The
+    /// same bits as [#run] for each.
+    ///
+    /// @param worker number of the thread in the region
+    /// @param batch number of products
+    /// @param aStep elements from the left operand of one product to that of the next
+    /// @param cStep elements from the result of one product to that of the next; see [#run] for the rest
+    void localBatch(
+            int worker, int batch, long aStep, long cStep, Form form, int m, int n, int k,
+            long c, int cStride, long a, int aStride, long b, DType bType, int bStride, float alpha,
+            boolean accumulate) {
+        Product[] products = new Product[batch];
+        for (int i = 0; i < batch; i++) {
+            products[i] = new Product(form, m, n, k, c + 4 * i * cStep, cStride, a + 4 * i * aStep, aStride,
+                    b, bType, bStride, alpha, accumulate);
+            if (k == 0) {
+                products[i].clear();
+            }
         }
-        if (k == 0) {
-            p.clear();
+        if (m == 0 || n == 0 || k == 0 || batch == 0) {
             return;
         }
         int columns = Math.ceilDiv(n, COLUMNS);
-        int blocks = p.blocks();
+        int blocks = products[0].blocks();
         for (int i = 0; i < blocks; i++) {
-            Block block = p.block(i);
-            localA[worker] = room(localA[worker], block);
-            float[] panels = localA[worker];
-            packRows(p, block, 0, block.panels(), panels, worker);
+            Block block = products[0].block(i);
+            int panels = block.panels();
+            float[] aPanels = room(localA[worker], batch * panels, block.kc);
+            localA[worker] = aPanels;
+            for (int each = 0; each < batch; each++) {
+                packRows(products[each], block, 0, panels, aPanels, each * panels, worker);
+            }
             int cuts = Math.ceilDiv(columns, panelsOfB(block.kc));
             for (int cut = 0; cut < cuts; cut++) {
-                multiply(p, block, panels, 0, block.panels(),
-                        part(columns, cut, cuts), part(columns, cut + 1, cuts), worker);
+                int from = part(columns, cut, cuts);
+                int to = part(columns, cut + 1, cuts);
+                long bPanels = packColumns(products[0], block, from, to, worker);
+                for (int each = 0; each < batch; each++) {
+                    multiply(products[each], block, aPanels, each * panels, 0, panels, bPanels, from, to, worker);
+                }
             }
         }
     }
 
     private void runBlock(Product p, Block block) {
         int panels = block.panels();
-        packedA = room(packedA, block);
+        packedA = room(packedA, panels, block.kc);
         float[] aPanels = packedA;
         int packing = Math.max(Math.min(panels, parallel.threads()), panels / PANELS_OF_A);
         parallel.run(packing, (task, worker) -> packRows(
-                p, block, part(panels, task, packing), part(panels, task + 1, packing), aPanels, worker));
+                p, block, part(panels, task, packing), part(panels, task + 1, packing), aPanels, 0, worker));
 
         int columns = Math.ceilDiv(p.n, COLUMNS);
         int threads = parallel.threads();
@@ -138,23 +163,29 @@ final class Gemm implements AutoCloseable {
         parallel.run(columnCuts * rowCuts, (task, worker) -> {
             int column = task / rowCuts;
             int row = task % rowCuts;
-            multiply(p, block, aPanels, part(panels, row, rowCuts), part(panels, row + 1, rowCuts),
-                    part(columns, column, columnCuts), part(columns, column + 1, columnCuts), worker);
+            int from = part(columns, column, columnCuts);
+            int to = part(columns, column + 1, columnCuts);
+            long bPanels = packColumns(p, block, from, to, worker);
+            multiply(p, block, aPanels, 0, part(panels, row, rowCuts), part(panels, row + 1, rowCuts),
+                    bPanels, from, to, worker);
         });
     }
 
-    private static float[] room(float[] held, Block block) {
-        int floats = block.panels() * PackRows.panelFloats(block.kc);
+    private static float[] room(float[] held, int panels, int kc) {
+        int floats = Math.multiplyExact(panels, PackRows.panelFloats(kc));
         return held.length >= floats ? held : new float[floats];
     }
 
-    private void packRows(Product p, Block block, int from, int to, float[] aPanels, int worker) {
+    /// Packs the row panels `[from, to)` of A.
+    ///
+    /// @param first place of the product's first panel
+    private void packRows(Product p, Block block, int from, int to, float[] aPanels, int first, int worker) {
         int panelFloats = PackRows.panelFloats(block.kc);
         if (p.form != Form.TN) {
             for (int i = from; i < to; i++) {
                 int row = block.rowOf(i);
                 PackRows.rowMajor(p.a + 4 * ((long) row * p.aStride + block.k0), p.aStride, block.rowOf(i + 1) - row,
-                        block.kc, aPanels, i * panelFloats, scratch[worker]);
+                        block.kc, aPanels, (first + i) * panelFloats, scratch[worker]);
             }
             return;
         }
@@ -167,20 +198,40 @@ final class Gemm implements AutoCloseable {
                 long offset = (long) (block.k0 + k) * p.aStride + row;
                 long readable = (long) (p.k - 1) * p.aStride + p.m - offset;
                 PackRows.columnMajor(p.a + 4 * offset, p.aStride, rows, columns, readable,
-                        aPanels, i * panelFloats + k * rows);
+                        aPanels, (first + i) * panelFloats + k * rows);
             }
         }
     }
 
-    /// Packs the column panels `[firstColumn, lastColumn)` of B and multiplies panels of A with them.
-    private void multiply(
-            Product p, Block block, float[] aPanels, int firstRow, int lastRow, int firstColumn, int lastColumn,
-            int worker) {
-        long bBytes = PackColumns.panelBytes(block.kc);
-        long bPanels = packedB[worker].ensure((lastColumn - firstColumn) * bBytes);
-        for (int j = firstColumn; j < lastColumn; j++) {
-            packColumns(p, block, j * COLUMNS, bPanels + (j - firstColumn) * bBytes, worker);
+    /// Packs the column panels `[from, to)` of B.
+    ///
+    /// @return where they are, until the worker's next call
+    private long packColumns(Product p, Block block, int from, int to, int worker) {
+        long panelBytes = PackColumns.panelBytes(block.kc);
+        long panels = packedB[worker].ensure((to - from) * panelBytes);
+        int size = p.bType.bytes();
+        for (int j = from; j < to; j++) {
+            int column = j * COLUMNS;
+            int columns = Math.min(COLUMNS, p.n - column);
+            long panel = panels + (j - from) * panelBytes;
+            if (p.form == Form.NT) {
+                long offset = (long) column * p.bStride + block.k0;
+                PackColumns.transposed(
+                        p.b + size * offset, p.bType, p.bStride, columns, block.kc, panel, scratch[worker]);
+            } else {
+                long offset = (long) block.k0 * p.bStride + column;
+                long readable = (long) (p.k - 1) * p.bStride + p.n - offset;
+                PackColumns.rowMajor(p.b + size * offset, p.bType, p.bStride, columns, block.kc, readable, panel);
+            }
         }
+        return panels;
+    }
+
+    /// Multiplies the row panels `[firstRow, lastRow)` with the column panels `[firstColumn, lastColumn)`.
+    private void multiply(
+            Product p, Block block, float[] aPanels, int first, int firstRow, int lastRow,
+            long bPanels, int firstColumn, int lastColumn, int worker) {
+        long bBytes = PackColumns.panelBytes(block.kc);
         int panelFloats = PackRows.panelFloats(block.kc);
         boolean add = p.accumulate || block.k0 > 0;
         long rowBytes = (long) p.cStride * Float.BYTES;
@@ -188,25 +239,11 @@ final class Gemm implements AutoCloseable {
             int row = block.rowOf(i);
             int rows = block.rowOf(i + 1) - row;
             for (int j = firstColumn; j < lastColumn; j++) {
-                long tile = p.c + row * rowBytes + j * TILE_WIDTH;
-                long bPanel = bPanels + (j - firstColumn) * bBytes;
-                GemmTile.run(rows, Math.min(COLUMNS, p.n - j * COLUMNS), block.kc, aPanels, i * panelFloats, bPanel,
-                        tile, rowBytes, p.alpha, add, scratch[worker] + PackColumns.SCRATCH_BYTES);
+                GemmTile.run(rows, Math.min(COLUMNS, p.n - j * COLUMNS), block.kc,
+                        aPanels, (first + i) * panelFloats, bPanels + (j - firstColumn) * bBytes,
+                        p.c + row * rowBytes + j * TILE_WIDTH, rowBytes, p.alpha, add,
+                        scratch[worker] + PackColumns.SCRATCH_BYTES);
             }
-        }
-    }
-
-    private void packColumns(Product p, Block block, int column, long panel, int worker) {
-        int columns = Math.min(COLUMNS, p.n - column);
-        int size = p.bType.bytes();
-        if (p.form == Form.NT) {
-            long offset = (long) column * p.bStride + block.k0;
-            PackColumns.transposed(
-                    p.b + size * offset, p.bType, p.bStride, columns, block.kc, panel, scratch[worker]);
-        } else {
-            long offset = (long) block.k0 * p.bStride + column;
-            long readable = (long) (p.k - 1) * p.bStride + p.n - offset;
-            PackColumns.rowMajor(p.b + size * offset, p.bType, p.bStride, columns, block.kc, readable, panel);
         }
     }
 

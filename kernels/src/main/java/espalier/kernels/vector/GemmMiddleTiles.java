@@ -9,10 +9,10 @@ import jdk.incubator.vector.VectorSpecies;
 /// The inner kernels of a matrix product: 7 to 9 rows of a product by two registers of columns, see [GemmTile].
 ///
 /// One method per row count, written out: accumulators in an array would be boxed. The loop is counted and branch-free,
-/// or C2 spills accumulators in some runs and not in others. The sums go to a scratch tile and nothing more is done here:
-/// a larger body reaches C2's limit of nodes, after which it calls what it should inline; for the same reason the
-/// panels of A are arrays, which take fewer nodes to read a float from than a segment does. Adding to zero before the store
-/// gives it a vector of known class even where the process has used another width.
+/// or C2 spills accumulators in some runs and not in others. The sums go to a scratch tile and nothing more is done
+/// here: a larger body reaches C2's limit of nodes, after which it calls what it should inline; for the same reason the
+/// panels of A are arrays, which take fewer nodes to read a float from than a segment does. Adding to zero before the
+/// store gives it a vector of known class even where the process has used another width.
 final class GemmMiddleTiles {
     private static final VectorSpecies<Float> S = Lanes.F32;
     private static final long W = Lanes.BYTES;

@@ -9,8 +9,8 @@ import jdk.incubator.vector.VectorSpecies;
 
 /// One tile of a matrix product from packed operands: up to [#ROWS] rows by [#COLUMNS] columns.
 ///
-/// Each element is `alpha * (a_0 b_0 + a_1 b_1 + ...)`, added from left to right with fused multiply-adds, whatever tile it
-/// falls in: how a product is cut into tiles does not change its bits.
+/// Each element is `alpha * (a_0 b_0 + a_1 b_1 + ...)`, added from left to right with fused multiply-adds, whatever
+/// tile it falls in: how a product is cut into tiles does not change its bits.
 final class GemmTile {
     /// Rows of the largest tile. With 512-bit registers there are 32 of them: 24 accumulators. Otherwise there may be
     /// 16 only: 12 accumulators.

@@ -10,23 +10,25 @@ import java.lang.foreign.ValueLayout;
 /// A row of Y depends on its row of X and on the weight alone, not on how many rows there are or which thread computes
 /// it. Sums differ from those of [Gemm] in their order.
 final class Gemv implements AutoCloseable {
-    /// Most rows of X.
+    /// Most rows of X. From 5 on, rows of X no longer fit beside each other in registers, and packing the weight for
+    /// [Gemm] costs less than reading it again from the first-level cache.
     static final int MOST_ROWS = 4;
 
     /// A task streams about this many bytes of the weight: a few microseconds.
     private static final int TASK_BYTES = 1 << 17;
+    private static final long SUMS_BYTES = 64;
     private static final ValueLayout.OfFloat F = ValueLayout.JAVA_FLOAT_UNALIGNED;
 
     private final Parallel parallel;
     /// X with its elements in the order in which a pair kernel meets them.
     private final PackBuffer pairs = new PackBuffer();
-    /// For each worker, a row of the weight as F32.
-    private final PackBuffer[] converted;
+    /// For each worker, the sums of a row of the weight, then the row as F32 where it is converted first.
+    private final PackBuffer[] scratch;
 
     /// @param parallel runs the tasks; stays open as long as this is used
     Gemv(Parallel parallel) {
         this.parallel = parallel;
-        converted = PackBuffer.perWorker(parallel.threads());
+        scratch = PackBuffer.perWorker(parallel.threads());
     }
 
     /// @param m rows of X and Y, at most [#MOST_ROWS]
@@ -53,16 +55,16 @@ final class Gemv implements AutoCloseable {
         Rows rows = new Rows(m, k, y, yStride, x, xStride, accumulate);
         long paired = type == DType.BF16 ? pairUp(rows) : 0;
         parallel.run(tasks, (task, worker) -> {
+            long sums = scratch[worker].ensure(SUMS_BYTES + (type == DType.F16 ? 4L * k : 0));
             int end = (int) ((long) n * (task + 1) / tasks);
             for (int j = (int) ((long) n * task / tasks); j < end; j++) {
                 long row = w + j * rowBytes;
                 switch (type) {
-                    case F32 -> rows.dotF32(row, j);
-                    case BF16 -> rows.dotBf16(row, paired, j);
+                    case F32 -> rows.dotF32(row, j, sums);
+                    case BF16 -> rows.dotBf16(row, j, paired, sums);
                     case F16 -> {
-                        long f32 = converted[worker].ensure(4L * k);
-                        GemvKernels.convertF16(row, k, f32);
-                        rows.dotF32(f32, j);
+                        GemvKernels.convertF16(row, k, sums + SUMS_BYTES);
+                        rows.dotF32(sums + SUMS_BYTES, j, sums);
                     }
                 }
             }
@@ -81,50 +83,43 @@ final class Gemv implements AutoCloseable {
     @Override
     public void close() {
         pairs.close();
-        for (PackBuffer buffer : converted) {
+        for (PackBuffer buffer : scratch) {
             buffer.close();
         }
     }
 
-    /// The activations of a call: each method multiplies one row of the weight with all rows of X. Where there are
-    /// three, the last is computed twice.
+    /// The activations of a call. Each method multiplies one row of the weight with all rows of X; where there are two
+    /// or three, the last is computed again in place of those missing, which costs nothing that memory would not cost.
     private record Rows(int m, int k, long y, int yStride, long x, int xStride, boolean accumulate) {
-        private long row(int i) {
-            return x + 4L * Math.min(i, m - 1) * xStride;
-        }
-
         private void put(int i, int j, float sum) {
             long to = y + 4 * ((long) i * yStride + j);
             ALL.set(F, to, accumulate ? ALL.get(F, to) + sum : sum);
         }
 
-        void dotF32(long w, int j) {
+        private void put(int j, long sums) {
+            for (int i = 0; i < m; i++) {
+                put(i, j, ALL.get(F, sums + 4L * i));
+            }
+        }
+
+        void dotF32(long w, int j, long sums) {
             if (m == 1) {
                 put(0, j, GemvKernels.dotF32(w, k, x));
-                return;
-            }
-            for (int i = 0; i < m; i += 2) {
-                putPair(j, i, GemvKernels.dotF32(w, k, row(i), row(i + 1)));
+            } else {
+                long stride = 4L * xStride;
+                GemvKernels.dotsF32(w, k, x, stride, Math.min(2, m - 1) * stride, Math.min(3, m - 1) * stride, sums);
+                put(j, sums);
             }
         }
 
-        void dotBf16(long w, long pairs, int j) {
-            long stride = 4L * k;
+        void dotBf16(long w, int j, long pairs, long sums) {
             if (m == 1) {
                 put(0, j, GemvKernels.dotBf16(w, k, pairs));
-                return;
-            }
-            for (int i = 0; i < m; i += 2) {
-                putPair(j, i, GemvKernels.dotBf16(
-                        w, k, pairs + i * stride, pairs + Math.min(i + 1, m - 1) * stride));
-            }
-        }
-
-        /// Two sums in one long: a method can return them without a place in memory.
-        private void putPair(int j, int i, long sums) {
-            put(i, j, Float.intBitsToFloat((int) sums));
-            if (i + 1 < m) {
-                put(i + 1, j, Float.intBitsToFloat((int) (sums >>> 32)));
+            } else {
+                long stride = 4L * k;
+                GemvKernels.dotsBf16(
+                        w, k, pairs, stride, Math.min(2, m - 1) * stride, Math.min(3, m - 1) * stride, sums);
+                put(j, sums);
             }
         }
     }

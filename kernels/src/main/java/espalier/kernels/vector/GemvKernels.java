@@ -9,10 +9,10 @@ import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorSpecies;
 
-/// Dot products of one row of a weight with one or two rows of activations.
+/// Dot products of one row of a weight with one or four rows of activations.
 ///
-/// The loops compare addresses on purpose: of a counted loop C2 makes one that loads four registers in descending order,
-/// which loses half of the memory's streaming bandwidth.
+/// The loops compare addresses on purpose: of a counted loop C2 makes one that loads four registers in descending
+/// order, which loses half of the memory's streaming bandwidth.
 final class GemvKernels {
     private static final VectorSpecies<Float> S = Lanes.F32;
     private static final VectorSpecies<Integer> I = Lanes.I32;
@@ -40,26 +40,36 @@ final class GemvKernels {
         return tailF32(w, whole, k, x, Lanes.sum(FloatVector.zero(S).add(s)));
     }
 
+    /// Four dot products with one row of the weight, each as [#dotF32(long,int,long)] gives it.
+    ///
     /// @param w row of F32
     /// @param k its elements
-    /// @param x activations
-    /// @param z other activations
-    /// @return bits of both dot products, that with `x` in the lower half; each as [#dotF32(long,int,long)] gives it
-    static long dotF32(long w, int k, long x, long z) {
+    /// @param x first row of activations
+    /// @param x1 bytes from the first row to the second
+    /// @param x2 bytes from the first row to the third
+    /// @param x3 bytes from the first row to the fourth
+    /// @param sums four floats, =
+    static void dotsF32(long w, int k, long x, long x1, long x2, long x3, long sums) {
         int whole = k / L * L;
-        FloatVector s = FloatVector.zero(S);
-        FloatVector t = FloatVector.zero(S);
+        FloatVector s0 = FloatVector.zero(S);
+        FloatVector s1 = FloatVector.zero(S);
+        FloatVector s2 = FloatVector.zero(S);
+        FloatVector s3 = FloatVector.zero(S);
         long end = w + 4L * whole;
         long q = x;
-        long toZ = z - x;
         for (long p = w; p != end; p += W) {
             FloatVector v = FloatVector.fromMemorySegment(S, ALL, p & ADDRESS, ORDER);
-            s = v.fma(FloatVector.fromMemorySegment(S, ALL, q & ADDRESS, ORDER), s);
-            t = v.fma(FloatVector.fromMemorySegment(S, ALL, q + toZ & ADDRESS, ORDER), t);
+            s0 = v.fma(FloatVector.fromMemorySegment(S, ALL, q & ADDRESS, ORDER), s0);
+            s1 = v.fma(FloatVector.fromMemorySegment(S, ALL, q + x1 & ADDRESS, ORDER), s1);
+            s2 = v.fma(FloatVector.fromMemorySegment(S, ALL, q + x2 & ADDRESS, ORDER), s2);
+            s3 = v.fma(FloatVector.fromMemorySegment(S, ALL, q + x3 & ADDRESS, ORDER), s3);
             q += W;
         }
-        return both(tailF32(w, whole, k, x, Lanes.sum(FloatVector.zero(S).add(s))),
-                tailF32(w, whole, k, z, Lanes.sum(FloatVector.zero(S).add(t))));
+        FloatVector zero = FloatVector.zero(S);
+        ALL.set(F, sums, tailF32(w, whole, k, x, Lanes.sum(zero.add(s0))));
+        ALL.set(F, sums + 4, tailF32(w, whole, k, x + x1, Lanes.sum(zero.add(s1))));
+        ALL.set(F, sums + 8, tailF32(w, whole, k, x + x2, Lanes.sum(zero.add(s2))));
+        ALL.set(F, sums + 12, tailF32(w, whole, k, x + x3, Lanes.sum(zero.add(s3))));
     }
 
     private static float tailF32(long w, int from, int k, long x, float sum) {
@@ -67,10 +77,6 @@ final class GemvKernels {
             sum = Math.fma(ALL.get(F, w + 4L * i), ALL.get(F, x + 4L * i), sum);
         }
         return sum;
-    }
-
-    private static long both(float low, float high) {
-        return Integer.toUnsignedLong(Float.floatToRawIntBits(low)) | (long) Float.floatToRawIntBits(high) << 32;
     }
 
     /// @param w row of BF16
@@ -95,34 +101,50 @@ final class GemvKernels {
         return tailBf16(w, whole, k, x, Lanes.sum(FloatVector.zero(S).add(even).add(odd)));
     }
 
+    /// Four dot products with one row of the weight, each as [#dotBf16(long,int,long)] gives it.
+    ///
     /// @param w row of BF16
     /// @param k its elements
-    /// @param x activations as [#pairUp] leaves them
-    /// @param z other activations, likewise
-    /// @return bits of both dot products, that with `x` in the lower half
-    static long dotBf16(long w, int k, long x, long z) {
+    /// @param x first row of activations as [#pairUp] leaves them
+    /// @param x1 bytes from the first row to the second
+    /// @param x2 bytes from the first row to the third
+    /// @param x3 bytes from the first row to the fourth
+    /// @param sums four floats, =
+    static void dotsBf16(long w, int k, long x, long x1, long x2, long x3, long sums) {
         int whole = k / (2 * L) * (2 * L);
-        FloatVector evenX = FloatVector.zero(S);
-        FloatVector oddX = FloatVector.zero(S);
-        FloatVector evenZ = FloatVector.zero(S);
-        FloatVector oddZ = FloatVector.zero(S);
+        FloatVector e0 = FloatVector.zero(S);
+        FloatVector o0 = FloatVector.zero(S);
+        FloatVector e1 = FloatVector.zero(S);
+        FloatVector o1 = FloatVector.zero(S);
+        FloatVector e2 = FloatVector.zero(S);
+        FloatVector o2 = FloatVector.zero(S);
+        FloatVector e3 = FloatVector.zero(S);
+        FloatVector o3 = FloatVector.zero(S);
         long end = w + 2L * whole;
         long q = x;
-        long toZ = z - x;
         for (long p = w; p != end; p += W) {
             IntVector pair = IntVector.fromMemorySegment(I, ALL, p & ADDRESS, ORDER);
             FloatVector even = PackConvert.evenBf16(pair).reinterpretAsFloats();
             FloatVector odd = PackConvert.oddBf16(pair).reinterpretAsFloats();
-            long a = q & ADDRESS;
-            long b = q + toZ & ADDRESS;
-            evenX = even.fma(FloatVector.fromMemorySegment(S, ALL, a, ORDER), evenX);
-            oddX = odd.fma(FloatVector.fromMemorySegment(S, ALL, a + W, ORDER), oddX);
-            evenZ = even.fma(FloatVector.fromMemorySegment(S, ALL, b, ORDER), evenZ);
-            oddZ = odd.fma(FloatVector.fromMemorySegment(S, ALL, b + W, ORDER), oddZ);
+            long a0 = q & ADDRESS;
+            e0 = even.fma(FloatVector.fromMemorySegment(S, ALL, a0, ORDER), e0);
+            o0 = odd.fma(FloatVector.fromMemorySegment(S, ALL, a0 + W, ORDER), o0);
+            long a1 = q + x1 & ADDRESS;
+            e1 = even.fma(FloatVector.fromMemorySegment(S, ALL, a1, ORDER), e1);
+            o1 = odd.fma(FloatVector.fromMemorySegment(S, ALL, a1 + W, ORDER), o1);
+            long a2 = q + x2 & ADDRESS;
+            e2 = even.fma(FloatVector.fromMemorySegment(S, ALL, a2, ORDER), e2);
+            o2 = odd.fma(FloatVector.fromMemorySegment(S, ALL, a2 + W, ORDER), o2);
+            long a3 = q + x3 & ADDRESS;
+            e3 = even.fma(FloatVector.fromMemorySegment(S, ALL, a3, ORDER), e3);
+            o3 = odd.fma(FloatVector.fromMemorySegment(S, ALL, a3 + W, ORDER), o3);
             q += 2 * W;
         }
-        return both(tailBf16(w, whole, k, x, Lanes.sum(FloatVector.zero(S).add(evenX).add(oddX))),
-                tailBf16(w, whole, k, z, Lanes.sum(FloatVector.zero(S).add(evenZ).add(oddZ))));
+        FloatVector zero = FloatVector.zero(S);
+        ALL.set(F, sums, tailBf16(w, whole, k, x, Lanes.sum(zero.add(e0).add(o0))));
+        ALL.set(F, sums + 4, tailBf16(w, whole, k, x + x1, Lanes.sum(zero.add(e1).add(o1))));
+        ALL.set(F, sums + 8, tailBf16(w, whole, k, x + x2, Lanes.sum(zero.add(e2).add(o2))));
+        ALL.set(F, sums + 12, tailBf16(w, whole, k, x + x3, Lanes.sum(zero.add(e3).add(o3))));
     }
 
     private static float tailBf16(long w, int from, int k, long x, float sum) {

@@ -54,8 +54,8 @@ final class PackRows {
         }
     }
 
-    /// With fewer lanes than rows a panel takes several blocks. The last rows go first: their surplus falls on the first
-    /// rows of the next column, which are written over.
+    /// With fewer lanes than rows a panel takes several blocks. The last rows go first: their surplus falls on the
+    /// first rows of the next column, which are written over.
     private static void blocks(long a, long rowBytes, int rows, float[] to, int panel, long scratch) {
         long columns = scratch + PackTranspose.BLOCK_BYTES;
         for (int r = (rows - 1) / L * L; r >= 0; r -= L) {

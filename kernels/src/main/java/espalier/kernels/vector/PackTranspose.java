@@ -8,8 +8,9 @@ import jdk.incubator.vector.VectorSpecies;
 
 /// Transposition of blocks of `L x L` 32-bit elements, `L` being the lanes of a register.
 ///
-/// Interleaving row `i` with row `i + L/2` moves the index bits round by one; after `log2(L)` such steps rows and columns
-/// have changed places. Steps are taken two at a time, through a scratch block that stays in the first-level cache.
+/// Interleaving row `i` with row `i + L/2` moves the index bits round by one; after `log2(L)` such steps rows and
+/// columns have changed places. Steps are taken two at a time, through a scratch block that stays in the first-level
+/// cache.
 final class PackTranspose {
     private static final VectorSpecies<Integer> S = Lanes.I32;
     private static final int L = Lanes.COUNT;
@@ -25,8 +26,8 @@ final class PackTranspose {
 
     private PackTranspose() {}
 
-    /// Writes the columns of a block as rows, in ascending order: where `toStride` is less than a register, the next row
-    /// overwrites the surplus of the one before, and the last one writes beyond the end.
+    /// Writes the columns of a block as rows, in ascending order: where `toStride` is less than a register, the next
+    /// row overwrites the surplus of the one before, and the last one writes beyond the end.
     ///
     /// @param from first row
     /// @param fromStride bytes between rows

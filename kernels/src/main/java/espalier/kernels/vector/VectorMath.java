@@ -33,8 +33,8 @@ final class VectorMath {
         return FloatVector.broadcast(Lanes.F32, value);
     }
 
-    /// `e^x`, at most 1 unit in the last place off (subnormal results: 1 more rounding). Minus infinity gives exactly 0,
-    /// large arguments infinity, NaN stays NaN.
+    /// `e^x`, at most 1 unit in the last place off (subnormal results: 1 more rounding). Minus infinity gives exactly
+    /// 0, large arguments infinity, NaN stays NaN.
     ///
     /// `x = n ln 2 + r` with `|r| <= ln 2 / 2`; `e^r` by its Taylor polynomial of degree 7, whose remainder is below
     /// 6e-9; `2^n` as two factors, since neither the smallest nor the largest result is in reach of one.

@@ -109,28 +109,6 @@ class GemmTest {
                 alpha, accumulate);
     }
 
-    /// Cold code first: the bits of a run by the interpreter are kept and compared with those of compiled code.
-    @ParameterizedTest
-    @EnumSource(Gemm.Form.class)
-    void compiledCodeHasTheBitsOfInterpretedCode(Gemm.Form form) {
-        try (Arena arena = Arena.ofConfined()) {
-            int m = 29;
-            int n = 75;
-            int k = 65;
-            for (DType type : DType.values()) {
-                TestMatrix a = left(arena, form, m, k, 0);
-                TestMatrix b = right(arena, form, type, n, k, 0);
-                TestMatrix c = new TestMatrix(arena, DType.F32, m, n, 0, 3);
-                run(gemm, form, m, n, k, c, a, b, 0.3f, false);
-                float[] cold = c.values();
-                for (int i = 0; i < 3000; i++) {
-                    run(gemm, form, m, n, k, c, a, b, 0.3f, false);
-                }
-                assertArrayEquals(cold, c.values(), form + " " + type);
-            }
-        }
-    }
-
     @ParameterizedTest
     @EnumSource(Gemm.Form.class)
     void allSmallShapes(Gemm.Form form) {
