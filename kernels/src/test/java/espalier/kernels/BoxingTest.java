@@ -17,8 +17,7 @@ class BoxingTest {
     private static final int TOKENS = 192;
     /// With a tail, so that the tail's code is compiled as well.
     private static final int N = 1543;
-    /// A boxed vector in a loop is 6 bytes an element; the sums of a row's blocks, which are returned as vectors and added
-    /// as arrays, are 2.5 in the worst case.
+    /// A boxed vector in a loop is 6 bytes an element or more; what an operation allocates for each row is below this.
     private static final double BYTES_PER_ELEMENT = 4;
     private static final long SECONDS = 30;
 
