@@ -122,8 +122,8 @@ final class SwiGlu {
         }
     }
 
-    /// Whole registers where they lie, then what is left, staged. The kernel is in two passes, called from one place and
-    /// without a masked copy: in one, its vector operations are more than the compiler inlines.
+    /// Whole registers where they lie, then what is left, staged. The kernel is in two passes, called from one place
+    /// and without a masked copy: in one, its vector operations are more than the compiler inlines.
     private static void backwardGated(PackBuffer scratch, Row row, int n) {
         int whole = n / L * L;
         for (int done = 0; done < n; ) {
