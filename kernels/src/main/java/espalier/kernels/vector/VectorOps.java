@@ -192,7 +192,7 @@ public final class VectorOps extends CpuOps {
     @Override
     public void crossEntropy(double[] loss, Tensor logits, int[] targets, float gradientScale) {
         Shapes.crossEntropy(loss, logits, targets);
-        Losses.crossEntropy(parallel, loss, logits, targets, gradientScale);
+        Losses.crossEntropy(parallel, scratch, loss, logits, targets, gradientScale);
     }
 
     @Override
@@ -210,7 +210,7 @@ public final class VectorOps extends CpuOps {
     @Override
     public void klDivergence(double[] loss, Tensor student, Tensor teacher, float tau, float gradientScale) {
         Shapes.klDivergence(loss, student, teacher, tau);
-        Losses.klDivergence(parallel, loss, student, teacher, tau, gradientScale);
+        Losses.klDivergence(parallel, scratch, loss, student, teacher, tau, gradientScale);
     }
 
     @Override
