@@ -53,18 +53,21 @@ final class Losses {
         return StrictMath.log(sum) - shifted;
     }
 
-    static void logSumExp(Parallel parallel, double[] logSum, Tensor logits) { // logSum =
+    static void logSumExp(                                                                          // logSum =
+            Parallel parallel, PackBuffer[] scratch, double[] logSum, Tensor logits) {
         Tasks.rows(parallel, logits.rows(), logits.cols(), (from, to, worker) -> {
             for (int t = from; t < to; t++) {
                 long row = logits.address() + (long) t * logits.cols() * Float.BYTES;
-                float max = SoftmaxRows.max(row, logits.cols());
-                logSum[t] = max + StrictMath.log(SoftmaxRows.sumOfExponentials(row, max, 1, logits.cols()));
+                long lanes = scratch[worker].ensure(2 * W);
+                float max = SoftmaxRows.max(row, logits.cols(), lanes);
+                logSum[t] = max + StrictMath.log(SoftmaxRows.sumOfExponentials(row, max, 1, logits.cols(), lanes));
             }
         });
     }
 
     static void crossEntropyTile(
-            Parallel parallel, Tensor logits, double[] logSum, int[] targets, int fromToken, float scale) {
+            Parallel parallel, PackBuffer[] scratch, Tensor logits, double[] logSum, int[] targets, int fromToken,
+            float scale) {
         Tasks.rows(parallel, logits.rows(), logits.cols(), (from, to, worker) -> {
             for (int t = from; t < to; t++) {
                 long row = logits.address() + (long) t * logits.cols() * Float.BYTES;
@@ -73,7 +76,7 @@ final class Losses {
                     continue;
                 }
                 float rounded = (float) logSum[t];
-                SoftmaxRows.exponentials(row, rounded, 1, logits.cols());
+                SoftmaxRows.exponentials(row, rounded, 1, logits.cols(), scratch[worker].ensure(2 * W));
                 double rest = StrictMath.exp(rounded - logSum[t]);
                 ColumnGates.scaled(row, row, (float) (scale * rest), logits.cols());
                 int target = targets[t] - fromToken;

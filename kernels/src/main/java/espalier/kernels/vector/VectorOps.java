@@ -198,13 +198,13 @@ public final class VectorOps extends CpuOps {
     @Override
     public void logSumExp(double[] logSum, Tensor logits) {
         Shapes.length("logSum", logSum.length, logits.rows());
-        Losses.logSumExp(parallel, logSum, logits);
+        Losses.logSumExp(parallel, scratch, logSum, logits);
     }
 
     @Override
     public void crossEntropyTile(Tensor logits, double[] logSum, int[] targets, int fromToken, float scale) {
         Shapes.crossEntropyTile(logits, logSum, targets, fromToken);
-        Losses.crossEntropyTile(parallel, logits, logSum, targets, fromToken, scale);
+        Losses.crossEntropyTile(parallel, scratch, logits, logSum, targets, fromToken, scale);
     }
 
     @Override
