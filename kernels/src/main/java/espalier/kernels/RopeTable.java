@@ -6,7 +6,8 @@ package espalier.kernels;
 /// @param cos `[positions, headDim / 2]`
 /// @param sin `[positions, headDim / 2]`
 public record RopeTable(Tensor cos, Tensor sin) {
-    /// Fills a table; angles are computed in float64 and rounded once.
+    /// Fills a table. Frequencies and angles are rounded to F32 where transformers rounds them: models are trained with
+    /// those, and at position 8192 exact angles would differ from them by some 1e-4 radians.
     ///
     /// @param ops the backend
     /// @param memory keeps the table
@@ -18,14 +19,16 @@ public record RopeTable(Tensor cos, Tensor sin) {
         int half = headDim / 2;
         float[] cos = new float[positions * half];
         float[] sin = new float[positions * half];
-        double[] frequency = new double[half];
+        float[] frequency = new float[half];
         for (int i = 0; i < half; i++) {
-            frequency[i] = StrictMath.pow(theta, -2.0 * i / headDim);
+            float exponent = (float) (2 * i) / headDim;
+            frequency[i] = 1 / (float) StrictMath.pow(theta, exponent);
         }
         for (int p = 0; p < positions; p++) {
             for (int i = 0; i < half; i++) {
-                cos[p * half + i] = (float) StrictMath.cos(p * frequency[i]);
-                sin[p * half + i] = (float) StrictMath.sin(p * frequency[i]);
+                float angle = p * frequency[i];
+                cos[p * half + i] = (float) StrictMath.cos(angle);
+                sin[p * half + i] = (float) StrictMath.sin(angle);
             }
         }
         RopeTable table = new RopeTable(memory.take(positions, half), memory.take(positions, half));

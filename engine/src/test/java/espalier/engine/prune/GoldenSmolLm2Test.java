@@ -19,9 +19,15 @@ import java.util.Set;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 
-/// Scores and cuts of SmolLM2-135M-Instruct against a PyTorch run of LLM-Pruner (Element^1, sum, local ranking).
+/// Scores and cuts of SmolLM2-135M-Instruct against PyTorch runs of LLM-Pruner (Element^1, sum, local ranking): the
+/// shared one, whose loss is computed in float32, and one in float64 throughout, see `make_smollm2_scores.py`.
 class GoldenSmolLm2Test {
     private static final double TOLERANCE = 1e-4;
+    /// What F32 arithmetic is allowed against float64.
+    private static final double EXACT_TOLERANCE = 2e-5;
+    /// Units of the shared run that are farther than [#TOLERANCE] from float64 themselves, and how far at most.
+    private static final int SHARED_OUTLIERS = 19;
+    private static final double SHARED_DISTANCE = 3e-4;
 
     @Test
     void scoresAndCutsOfElementOne() throws Exception {
@@ -29,7 +35,9 @@ class GoldenSmolLm2Test {
         Path golden = SharedData.models().resolve("smollm2-135m-instruct/llm-pruner.safetensors");
         try (Ops ops = Backends.open(Backends.Choice.VECTOR, Runtime.getRuntime().availableProcessors());
                 ModelFolder model = ModelFolder.open(folder, ops);
-                SafetensorsFile expected = SafetensorsFile.open(golden)) {
+                SafetensorsFile expected = SafetensorsFile.open(golden);
+                SafetensorsFile exact = SafetensorsFile.open(Path.of(
+                        GoldenSmolLm2Test.class.getResource("smollm2-element1.safetensors").toURI()))) {
             int[][] samples = rows(expected.tensor("input_ids"));
             LayerRange layers = new LayerRange(4, 26);
             for (double ratio : new double[] {0.25, 0.35, 0.5}) {
@@ -39,24 +47,31 @@ class GoldenSmolLm2Test {
                         new Selection.Local(layers, layers, 1), new SizeTarget.GroupRatio(ratio), 1, 42);
                 LlmPruner.Chosen chosen =
                         LlmPruner.choose(model, settings, step -> samples, Optional.empty(), Progress.NONE);
-                assertEquals(4.377686977386475, chosen.loss(), 1e-4);
+                assertEquals(Double.parseDouble(exact.metadata().get("loss")), chosen.loss(), 1e-6);
+                int outliers = 0;
                 for (UnitScores units : chosen.scores()) {
-                    assertScores(expected, units);
+                    assertEquals(0, farther(exact, units, EXACT_TOLERANCE), units.group().name());
+                    assertEquals(0, farther(expected, units, SHARED_DISTANCE), units.group().name());
+                    outliers += farther(expected, units, TOLERANCE);
                     if (layers.contains(units.group().layer())) {
                         assertCut(expected, units, chosen.plan(), ratio);
                     }
                 }
+                assertTrue(outliers <= SHARED_OUTLIERS, outliers + " units differ from the shared scores");
             }
         }
     }
 
-    private static void assertScores(SafetensorsFile expected, UnitScores units) {
+    /// How many units differ by more than the tolerance, relatively.
+    private static int farther(SafetensorsFile expected, UnitScores units, double tolerance) {
         double[] golden = expected.tensor(name(units.group())).toDoubles();
+        int farther = 0;
         for (int i = 0; i < golden.length; i++) {
-            double score = units.scores()[i];
-            assertTrue(Math.abs(score - golden[i]) <= TOLERANCE * golden[i],
-                    "%s unit %d: %g, expected %g".formatted(units.group().name(), i, score, golden[i]));
+            if (!(Math.abs(units.scores()[i] - golden[i]) <= tolerance * golden[i])) {
+                farther++;
+            }
         }
+        return farther;
     }
 
     /// The same units leave, except such as lie within the tolerance of the threshold.

@@ -97,13 +97,17 @@ final class ColumnSums implements AutoCloseable {
             store(out, sum.add(load(out)));
         }
         if (i < n) {
-            VectorMask<Float> m = first(n - i);
-            FloatVector sum = FloatVector.zero(Lanes.F32);
-            for (int row = 0; row < rows; row++) {
-                sum = sum.add(load(x + row * stride, m));
-            }
-            store(out, sum.add(load(out, m)), m);
+            addRest(out, x, stride, rows, n - i);
         }
+    }
+
+    private static void addRest(long out, long x, long stride, int rows, int n) {
+        VectorMask<Float> m = first(n);
+        FloatVector sum = FloatVector.zero(Lanes.F32);
+        for (int row = 0; row < rows; row++) {
+            sum = sum.add(load(x + row * stride, m));
+        }
+        store(out, sum.add(load(out, m)), m);
     }
 
     @Override

@@ -11,7 +11,7 @@ import java.lang.foreign.Arena;
 /// block of `K`, A is packed whole; then each block of columns of B is packed to stay in the second-level cache while
 /// the panels of A, each small enough for the first level, pass over it.
 ///
-/// A task is a block of columns and perhaps of rows; `K` is never split over threads. An element's sum runs over `K` in
+/// A task is a block of columns and perhaps of rows; `K` is never split over threads. An element sums over `K` in
 /// order, cut only where [#blocksOfK] says, which depends on `k` alone. So results depend neither on threads nor on
 /// tiles.
 final class Gemm implements AutoCloseable {

@@ -20,12 +20,14 @@ final class Losses {
 
     private Losses() {}
 
-    static void crossEntropy(Parallel parallel, double[] loss, Tensor logits, int[] targets, float gradientScale) {
+    static void crossEntropy(
+            Parallel parallel, PackBuffer[] scratch, double[] loss, Tensor logits, int[] targets, float gradientScale) {
         Tasks.rows(parallel, logits.rows(), logits.cols(), (from, to, worker) -> {
             for (int t = from; t < to; t++) {
                 long row = logits.address() + (long) t * logits.cols() * Float.BYTES;
                 if (targets[t] >= 0) {
-                    loss[t] = crossEntropy(row, targets[t], gradientScale, logits.cols());
+                    loss[t] = crossEntropy(
+                            row, targets[t], gradientScale, logits.cols(), scratch[worker].ensure(2 * W));
                 } else {
                     loss[t] = 0;
                     if (gradientScale != 0) {
@@ -36,33 +38,36 @@ final class Losses {
         });
     }
 
-    private static double crossEntropy(long row, int target, float gradientScale, int vocab) {
+    private static double crossEntropy(long row, int target, float gradientScale, int vocab, long lanes) {
         long targetAddress = row + (long) target * Float.BYTES;
-        float max = SoftmaxRows.max(row, vocab);
+        float max = SoftmaxRows.max(row, vocab, lanes);
         double shifted = (double) Access.get(targetAddress) - max;
         double sum;
         if (gradientScale == 0) {
-            sum = SoftmaxRows.sumOfExponentials(row, max, 1, vocab);
+            sum = SoftmaxRows.sumOfExponentials(row, max, 1, vocab, lanes);
         } else {
-            sum = SoftmaxRows.exponentials(row, max, 1, vocab);
+            sum = SoftmaxRows.exponentials(row, max, 1, vocab, lanes);
             ColumnGates.scaled(row, row, (float) (gradientScale / sum), vocab);
             Access.set(targetAddress, Access.get(targetAddress) - gradientScale);
         }
         return StrictMath.log(sum) - shifted;
     }
 
-    static void logSumExp(Parallel parallel, double[] logSum, Tensor logits) { // logSum =
+    static void logSumExp(                                                                          // logSum =
+            Parallel parallel, PackBuffer[] scratch, double[] logSum, Tensor logits) {
         Tasks.rows(parallel, logits.rows(), logits.cols(), (from, to, worker) -> {
             for (int t = from; t < to; t++) {
                 long row = logits.address() + (long) t * logits.cols() * Float.BYTES;
-                float max = SoftmaxRows.max(row, logits.cols());
-                logSum[t] = max + StrictMath.log(SoftmaxRows.sumOfExponentials(row, max, 1, logits.cols()));
+                long lanes = scratch[worker].ensure(2 * W);
+                float max = SoftmaxRows.max(row, logits.cols(), lanes);
+                logSum[t] = max + StrictMath.log(SoftmaxRows.sumOfExponentials(row, max, 1, logits.cols(), lanes));
             }
         });
     }
 
     static void crossEntropyTile(
-            Parallel parallel, Tensor logits, double[] logSum, int[] targets, int fromToken, float scale) {
+            Parallel parallel, PackBuffer[] scratch, Tensor logits, double[] logSum, int[] targets, int fromToken,
+            float scale) {
         Tasks.rows(parallel, logits.rows(), logits.cols(), (from, to, worker) -> {
             for (int t = from; t < to; t++) {
                 long row = logits.address() + (long) t * logits.cols() * Float.BYTES;
@@ -71,7 +76,7 @@ final class Losses {
                     continue;
                 }
                 float rounded = (float) logSum[t];
-                SoftmaxRows.exponentials(row, rounded, 1, logits.cols());
+                SoftmaxRows.exponentials(row, rounded, 1, logits.cols(), scratch[worker].ensure(2 * W));
                 double rest = StrictMath.exp(rounded - logSum[t]);
                 ColumnGates.scaled(row, row, (float) (scale * rest), logits.cols());
                 int target = targets[t] - fromToken;
@@ -84,31 +89,34 @@ final class Losses {
     }
 
     static void klDivergence(
-            Parallel parallel, double[] loss, Tensor student, Tensor teacher, float tau, float gradientScale) {
+            Parallel parallel, PackBuffer[] scratch, double[] loss, Tensor student, Tensor teacher, float tau,
+            float gradientScale) {
         Tasks.rows(parallel, student.rows(), student.cols(), (from, to, worker) -> {
             for (int t = from; t < to; t++) {
                 long offset = (long) t * student.cols() * Float.BYTES;
                 loss[t] = klDivergence(
-                        student.address() + offset, teacher.address() + offset, tau, gradientScale, student.cols());
+                        student.address() + offset, teacher.address() + offset, tau, gradientScale, student.cols(),
+                        scratch[worker].ensure(2 * W));
             }
         });
     }
 
     /// With logits shifted by their maxima and `Z` the sums of exponentials, the divergence is
     /// `sum(e_t / Z_t * (teacher - student - max_t + max_s)) / tau + log(Z_s / Z_t)`.
-    private static double klDivergence(long student, long teacher, float tau, float gradientScale, int vocab) {
+    private static double klDivergence(
+            long student, long teacher, float tau, float gradientScale, int vocab, long lanes) {
         float inverse = 1 / tau;
-        float studentMax = SoftmaxRows.max(student, vocab);
-        float teacherMax = SoftmaxRows.max(teacher, vocab);
-        double teacherSum = SoftmaxRows.sumOfExponentials(teacher, teacherMax, inverse, vocab);
+        float studentMax = SoftmaxRows.max(student, vocab, lanes);
+        float teacherMax = SoftmaxRows.max(teacher, vocab, lanes);
+        double teacherSum = SoftmaxRows.sumOfExponentials(teacher, teacherMax, inverse, vocab, lanes);
         double difference = SoftmaxRows.weightedDifference(
-                teacher, student, teacherMax, inverse, studentMax - teacherMax, vocab);
+                teacher, student, teacherMax, inverse, studentMax - teacherMax, vocab, lanes);
         double studentSum;
         if (gradientScale == 0) {
-            studentSum = SoftmaxRows.sumOfExponentials(student, studentMax, inverse, vocab);
+            studentSum = SoftmaxRows.sumOfExponentials(student, studentMax, inverse, vocab, lanes);
         } else {
             double factor = gradientScale / (double) tau;
-            studentSum = SoftmaxRows.exponentials(student, studentMax, inverse, vocab);
+            studentSum = SoftmaxRows.exponentials(student, studentMax, inverse, vocab, lanes);
             ColumnGates.scaled(student, student, (float) (factor / studentSum), vocab);
             SoftmaxRows.subtractExponentials(
                     student, teacher, teacherMax, inverse, (float) (factor / teacherSum), vocab);

@@ -9,88 +9,119 @@ import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
 
 /// The passes over one row that losses are made of. One exponential in each loop: with two the compiler stops inlining.
+///
+/// Accumulators are lanes in memory, `lanes`, two registers wide. As variables of the loop the compiler boxed them in
+/// some processes and not in others; behind an exponential the way through memory costs nothing.
 final class SoftmaxRows {
     private static final int L = Lanes.COUNT;
     private static final long W = Lanes.BYTES;
     /// Elements whose sum is made in F32 before it goes into the float64 total.
     static final int BLOCK = 64 * L;
-    private static final FloatVector LOWEST = FloatVector.broadcast(Lanes.F32, Float.NEGATIVE_INFINITY);
+    private static final FloatVector ZERO = FloatVector.zero(Lanes.F32);
 
     private SoftmaxRows() {}
 
-    /// The largest element; NaNs may or may not be ignored, since the sum of exponentials will show them.
-    static float max(long x, int n) {
-        FloatVector even = LOWEST;
-        FloatVector odd = LOWEST;
-        int i = 0;
-        for (; i <= n - 2 * L; i += 2 * L, x += 2 * W) {
-            even = larger(even, load(x));
-            odd = larger(odd, load(x + W));
-        }
-        for (; i < n; i += L, x += W) {
-            VectorMask<Float> m = first(Math.min(L, n - i));
-            even = larger(even, LOWEST.blend(load(x, m), m));
-        }
+    /// The largest element, NaN if there is one.
+    static float max(long x, int n, long lanes) {
+        int whole = n / L * L;
+        Elementwise.fill(lanes, Float.NEGATIVE_INFINITY, 2 * L);
+        maxima(x, whole, lanes);
         float max = Float.NEGATIVE_INFINITY;
-        for (float lane : larger(even, odd).toArray()) {
-            max = Math.max(max, lane);
+        for (int i = 0; i < 2 * L; i++) {
+            max = Math.max(max, Access.get(lanes + (long) i * Float.BYTES));
+        }
+        for (int i = whole; i < n; i++) {
+            max = Math.max(max, Access.get(x + (long) i * Float.BYTES));
         }
         return max;
     }
 
-    private static FloatVector larger(FloatVector a, FloatVector b) {
-        return a.blend(b, b.compare(VectorOperators.GT, a));
+    private static void maxima(long x, int n, long lanes) {
+        int i = 0;
+        for (; i <= n - 2 * L; i += 2 * L, x += 2 * W) {
+            store(lanes, load(x).max(load(lanes)));
+            store(lanes + W, load(x + W).max(load(lanes + W)));
+        }
+        if (i < n) {
+            store(lanes, load(x).max(load(lanes)));
+        }
+    }
+
+    /// Adds the lanes in float64 in their order and clears them.
+    private static double take(long lanes) {
+        double sum = 0;
+        for (int i = 0; i < L; i++) {
+            sum += Access.get(lanes + (long) i * Float.BYTES);
+        }
+        Elementwise.fill(lanes, 0, L);
+        return sum;
     }
 
     /// `sum(exp((x - max) * inverseTau))`.
-    static double sumOfExponentials(long x, float max, float inverseTau, int n) {
+    static double sumOfExponentials(long x, float max, float inverseTau, int n, long lanes) {
+        int whole = n / L * L;
+        Elementwise.fill(lanes, 0, L);
         double sum = 0;
-        for (int from = 0; from < n; from += BLOCK) {
+        for (int from = 0; from < whole; from += BLOCK) {
             long offset = (long) from * Float.BYTES;
-            sum += Access.sum(sumBlock(x + offset, max, inverseTau, Math.min(BLOCK, n - from)));
+            sumBlock(x + offset, max, inverseTau, Math.min(BLOCK, whole - from), lanes);
+            sum += take(lanes);
+        }
+        if (whole < n) {
+            long offset = (long) whole * Float.BYTES;
+            sumRest(x + offset, max, inverseTau, n - whole, lanes);
+            sum += take(lanes);
         }
         return sum;
     }
 
-    private static FloatVector sumBlock(long x, float max, float inverseTau, int n) {
-        FloatVector sum = FloatVector.zero(Lanes.F32);
-        int i = 0;
-        for (; i <= n - L; i += L, x += W) {
-            sum = sum.add(VectorMath.exp(load(x).sub(max).mul(inverseTau)));
+    private static void sumBlock(long x, float max, float inverseTau, int n, long lanes) {
+        FloatVector top = FloatVector.broadcast(Lanes.F32, max);
+        FloatVector factor = FloatVector.broadcast(Lanes.F32, inverseTau);
+        for (int i = 0; i < n; i += L, x += W) {
+            FloatVector e = VectorMath.exp(load(x).sub(top).mul(factor));
+            store(lanes, e.add(load(lanes)));
         }
-        if (i < n) {
-            VectorMask<Float> m = first(n - i);
-            FloatVector e = VectorMath.exp(load(x, m).sub(max).mul(inverseTau));
-            sum = sum.add(e, m);
-        }
-        return sum;
+    }
+
+    private static void sumRest(long x, float max, float inverseTau, int n, long lanes) {
+        VectorMask<Float> m = first(n);
+        store(lanes, load(lanes).add(VectorMath.exp(load(x, m).sub(max).mul(inverseTau)), m));
     }
 
     /// The same, and `x = exp((x - max) * inverseTau)`.
-    static double exponentials(long x, float max, float inverseTau, int n) {
+    static double exponentials(long x, float max, float inverseTau, int n, long lanes) {
+        int whole = n / L * L;
+        Elementwise.fill(lanes, 0, L);
         double sum = 0;
-        for (int from = 0; from < n; from += BLOCK) {
+        for (int from = 0; from < whole; from += BLOCK) {
             long offset = (long) from * Float.BYTES;
-            sum += Access.sum(replaceBlock(x + offset, max, inverseTau, Math.min(BLOCK, n - from)));
+            replaceBlock(x + offset, max, inverseTau, Math.min(BLOCK, whole - from), lanes);
+            sum += take(lanes);
+        }
+        if (whole < n) {
+            long offset = (long) whole * Float.BYTES;
+            replaceRest(x + offset, max, inverseTau, n - whole, lanes);
+            sum += take(lanes);
         }
         return sum;
     }
 
-    private static FloatVector replaceBlock(long x, float max, float inverseTau, int n) {
-        FloatVector sum = FloatVector.zero(Lanes.F32);
-        int i = 0;
-        for (; i <= n - L; i += L, x += W) {
-            FloatVector e = VectorMath.exp(load(x).sub(max).mul(inverseTau));
+    private static void replaceBlock(long x, float max, float inverseTau, int n, long lanes) {
+        FloatVector top = FloatVector.broadcast(Lanes.F32, max);
+        FloatVector factor = FloatVector.broadcast(Lanes.F32, inverseTau);
+        for (int i = 0; i < n; i += L, x += W) {
+            FloatVector e = VectorMath.exp(load(x).sub(top).mul(factor));
             store(x, e);
-            sum = sum.add(e);
+            store(lanes, e.add(load(lanes)));
         }
-        if (i < n) {
-            VectorMask<Float> m = first(n - i);
-            FloatVector e = VectorMath.exp(load(x, m).sub(max).mul(inverseTau));
-            store(x, e, m);
-            sum = sum.add(e, m);
-        }
-        return sum;
+    }
+
+    private static void replaceRest(long x, float max, float inverseTau, int n, long lanes) {
+        VectorMask<Float> m = first(n);
+        FloatVector e = VectorMath.exp(load(x, m).sub(max).mul(inverseTau));
+        store(x, e, m);
+        store(lanes, load(lanes).add(e, m));
     }
 
     /// `y -= factor * exp((x - max) * inverseTau)`.
@@ -110,33 +141,44 @@ final class SoftmaxRows {
     /// `sum(e (teacher - student + shift))` with `e = exp((teacher - max) * inverseTau)`, over the entries where `e` is
     /// not 0: there the product has the limit 0, whatever the student says.
     static double weightedDifference(
-            long teacher, long student, float max, float inverseTau, float shift, int n) {
+            long teacher, long student, float max, float inverseTau, float shift, int n, long lanes) {
+        int whole = n / L * L;
+        Elementwise.fill(lanes, 0, L);
         double sum = 0;
-        for (int from = 0; from < n; from += BLOCK) {
+        for (int from = 0; from < whole; from += BLOCK) {
             long offset = (long) from * Float.BYTES;
-            sum += Access.sum(differenceBlock(
-                    teacher + offset, student + offset, max, inverseTau, shift, Math.min(BLOCK, n - from)));
+            differenceBlock(
+                    teacher + offset, student + offset, max, inverseTau, shift, Math.min(BLOCK, whole - from), lanes);
+            sum += take(lanes);
+        }
+        if (whole < n) {
+            long offset = (long) whole * Float.BYTES;
+            differenceRest(
+                    teacher + offset, student + offset, max, inverseTau, shift, n - whole, lanes);
+            sum += take(lanes);
         }
         return sum;
     }
 
-    private static FloatVector differenceBlock(
-            long teacher, long student, float max, float inverseTau, float shift, int n) {
-        FloatVector sum = FloatVector.zero(Lanes.F32);
-        int i = 0;
-        for (; i <= n - L; i += L, teacher += W, student += W) {
+    private static void differenceBlock(
+            long teacher, long student, float max, float inverseTau, float shift, int n, long lanes) {
+        FloatVector top = FloatVector.broadcast(Lanes.F32, max);
+        FloatVector factor = FloatVector.broadcast(Lanes.F32, inverseTau);
+        FloatVector both = FloatVector.broadcast(Lanes.F32, shift);
+        for (int i = 0; i < n; i += L, teacher += W, student += W) {
             FloatVector t = load(teacher);
-            FloatVector e = VectorMath.exp(t.sub(max).mul(inverseTau));
-            FloatVector term = e.mul(t.sub(load(student)).add(shift));
-            sum = sum.add(term.blend(0, e.compare(VectorOperators.EQ, 0)));
+            FloatVector e = VectorMath.exp(t.sub(top).mul(factor));
+            FloatVector term = e.mul(t.sub(load(student)).add(both));
+            store(lanes, term.blend(ZERO, e.compare(VectorOperators.EQ, ZERO)).add(load(lanes)));
         }
-        if (i < n) {
-            VectorMask<Float> m = first(n - i);
-            FloatVector t = load(teacher, m);
-            FloatVector e = VectorMath.exp(t.sub(max).mul(inverseTau));
-            FloatVector term = e.mul(t.sub(load(student, m)).add(shift));
-            sum = sum.add(term.blend(0, e.compare(VectorOperators.EQ, 0)), m);
-        }
-        return sum;
+    }
+
+    private static void differenceRest(
+            long teacher, long student, float max, float inverseTau, float shift, int n, long lanes) {
+        VectorMask<Float> m = first(n);
+        FloatVector t = load(teacher, m);
+        FloatVector e = VectorMath.exp(t.sub(max).mul(inverseTau));
+        FloatVector term = e.mul(t.sub(load(student, m)).add(shift));
+        store(lanes, load(lanes).add(term.blend(0, e.compare(VectorOperators.EQ, 0)), m));
     }
 }

@@ -74,9 +74,11 @@ final class SwiGlu {
             Parallel parallel, ColumnSums sums, PackBuffer[] scratch,
             Tensor dGate, Tensor dUp, Tensor dZ, Tensor dY, Tensor gate, Tensor up, Tensor z) {
         if (!z.isPresent() && !dZ.isPresent()) {
-            Tasks.flat(parallel, dY.elements(), (offset, count, task) -> backward(
-                    dGate.address() + offset, dUp.address() + offset, dY.address() + offset,
-                    gate.address() + offset, up.address() + offset, count));
+            Tasks.flat(parallel, dY.elements(), (offset, count, task) -> {
+                sigmoids(dUp.address() + offset, gate.address() + offset, count);
+                backward(dGate.address() + offset, dUp.address() + offset, dY.address() + offset,
+                        gate.address() + offset, up.address() + offset, count);
+            });
             return;
         }
         int n = dY.cols();
@@ -120,14 +122,15 @@ final class SwiGlu {
         }
     }
 
-    /// Whole registers where they lie, then what is left, staged. There is one call of the kernel, and no masked copy of
-    /// its loop: with its vector operations twice in one method the compiler stops inlining them.
+    /// Whole registers where they lie, then what is left, staged. The kernel is in two passes, called from one place
+    /// and without a masked copy: in one, its vector operations are more than the compiler inlines.
     private static void backwardGated(PackBuffer scratch, Row row, int n) {
         int whole = n / L * L;
         for (int done = 0; done < n; ) {
             int left = n - done;
             boolean staged = left < L;
             Row part = staged ? row.rest(scratch.ensure(STAGE * W), done, left) : row;
+            sigmoids(part.dUp, part.gate, part.z, staged ? L : whole);
             backwardGated(
                     part.dGate, part.dUp, part.sums, part.dY, part.gate, part.up, part.z, staged ? L : whole);
             if (staged) {
@@ -138,15 +141,21 @@ final class SwiGlu {
         }
     }
 
+    private static void sigmoids(long y, long gate, long z, int n) {
+        for (int i = 0; i < n; i += L, y += W, gate += W, z += W) {
+            store(y, sigmoid(load(gate).mul(load(z))));
+        }
+    }
+
+    /// Finds the sigmoids in `dUp`.
     private static void backwardGated(
             long dGate, long dUp, long sums, long dY, long gate, long up, long z, int n) {
         for (int i = 0; i < n; i += L, dGate += W, dUp += W, sums += W, dY += W, gate += W, up += W, z += W) {
             FloatVector open = load(z);
             FloatVector g = load(gate);
             FloatVector u = load(up);
-            FloatVector a = g.mul(open);
-            FloatVector s = sigmoid(a);
-            FloatVector silu = a.mul(s);
+            FloatVector s = load(dUp);
+            FloatVector silu = g.mul(open).mul(s);
             FloatVector d = load(dY);
             FloatVector dA = d.mul(u.mul(open)).mul(ONE.sub(s).fma(silu, s));
             FloatVector dB = d.mul(silu);
@@ -156,28 +165,34 @@ final class SwiGlu {
         }
     }
 
-    private static void backward(long dGate, long dUp, long dY, long gate, long up, int n) {
+    private static void sigmoids(long y, long gate, int n) {
         int i = 0;
-        for (; i <= n - L; i += L, dGate += W, dUp += W, dY += W, gate += W, up += W) {
-            FloatVector a = load(gate);
-            FloatVector s = sigmoid(a);
-            FloatVector silu = a.mul(s);
-            FloatVector d = load(dY);
-            FloatVector slope = ONE.sub(s).fma(silu, s);
-            FloatVector b = load(up);
-            store(dUp, d.mul(silu));
-            store(dGate, d.mul(b).mul(slope));
+        for (; i <= n - L; i += L, y += W, gate += W) {
+            store(y, sigmoid(load(gate)));
         }
         if (i < n) {
             VectorMask<Float> m = first(n - i);
-            FloatVector a = load(gate, m);
-            FloatVector s = sigmoid(a);
-            FloatVector silu = a.mul(s);
+            store(y, sigmoid(load(gate, m)), m);
+        }
+    }
+
+    /// Finds the sigmoids in `dUp`.
+    private static void backward(long dGate, long dUp, long dY, long gate, long up, int n) {
+        int i = 0;
+        for (; i <= n - L; i += L, dGate += W, dUp += W, dY += W, gate += W, up += W) {
+            FloatVector s = load(dUp);
+            FloatVector silu = load(gate).mul(s);
+            FloatVector d = load(dY);
+            store(dUp, d.mul(silu));
+            store(dGate, d.mul(load(up)).mul(ONE.sub(s).fma(silu, s)));
+        }
+        if (i < n) {
+            VectorMask<Float> m = first(n - i);
+            FloatVector s = load(dUp, m);
+            FloatVector silu = load(gate, m).mul(s);
             FloatVector d = load(dY, m);
-            FloatVector slope = ONE.sub(s).fma(silu, s);
-            FloatVector b = load(up, m);
             store(dUp, d.mul(silu), m);
-            store(dGate, d.mul(b).mul(slope), m);
+            store(dGate, d.mul(load(up, m)).mul(ONE.sub(s).fma(silu, s)), m);
         }
     }
 }

@@ -192,25 +192,25 @@ public final class VectorOps extends CpuOps {
     @Override
     public void crossEntropy(double[] loss, Tensor logits, int[] targets, float gradientScale) {
         Shapes.crossEntropy(loss, logits, targets);
-        Losses.crossEntropy(parallel, loss, logits, targets, gradientScale);
+        Losses.crossEntropy(parallel, scratch, loss, logits, targets, gradientScale);
     }
 
     @Override
     public void logSumExp(double[] logSum, Tensor logits) {
         Shapes.length("logSum", logSum.length, logits.rows());
-        Losses.logSumExp(parallel, logSum, logits);
+        Losses.logSumExp(parallel, scratch, logSum, logits);
     }
 
     @Override
     public void crossEntropyTile(Tensor logits, double[] logSum, int[] targets, int fromToken, float scale) {
         Shapes.crossEntropyTile(logits, logSum, targets, fromToken);
-        Losses.crossEntropyTile(parallel, logits, logSum, targets, fromToken, scale);
+        Losses.crossEntropyTile(parallel, scratch, logits, logSum, targets, fromToken, scale);
     }
 
     @Override
     public void klDivergence(double[] loss, Tensor student, Tensor teacher, float tau, float gradientScale) {
         Shapes.klDivergence(loss, student, teacher, tau);
-        Losses.klDivergence(parallel, loss, student, teacher, tau, gradientScale);
+        Losses.klDivergence(parallel, scratch, loss, student, teacher, tau, gradientScale);
     }
 
     @Override
