@@ -45,7 +45,7 @@ final class Importance {
                     salience.needsGradient() ? g.address() + (long) r * cols * Float.BYTES : 0,
                     salience.needsMeanSquare() ? meanSquare.address() + (long) r * cols * Float.BYTES : 0);
             saliences(salience, memory, operands, memory + 2 * row, cols);
-            rowScore[r] += addRow(columns, memory, cols);
+            rowScore[r] += addRow(columns, memory, cols, memory + 2 * row);
         });
         Tasks.ranges(parallel, elements, cols, COLUMNS, (from, to, worker) -> {
             for (int task = 0; task < tasks; task++) {
@@ -135,22 +135,24 @@ final class Importance {
     }
 
     /// Adds a row's values to the column sums; returns their sum.
-    private static double addRow(long columns, long value, int n) {
+    ///
+    /// @param lanes a register in memory: as a variable of the loop the compiler boxes it in some processes
+    private static double addRow(long columns, long value, int n, long lanes) {
         double sum = 0;
         for (int from = 0; from < n; from += BLOCK) {
             long offset = (long) from * Float.BYTES;
-            sum += Access.sum(addBlock(columns + offset, value + offset, Math.min(BLOCK, n - from)));
+            store(lanes, FloatVector.zero(Lanes.F32));
+            addBlock(columns + offset, value + offset, Math.min(BLOCK, n - from), lanes);
+            sum += Access.sum(load(lanes));
         }
         return sum;
     }
 
-    private static FloatVector addBlock(long columns, long value, int n) {
-        FloatVector sum = FloatVector.zero(Lanes.F32);
+    private static void addBlock(long columns, long value, int n, long lanes) {
         for (int i = 0; i < n; i += L, columns += W, value += W) {
             FloatVector v = load(value);
             store(columns, load(columns).add(v));
-            sum = sum.add(v);
+            store(lanes, load(lanes).add(v));
         }
-        return sum;
     }
 }
