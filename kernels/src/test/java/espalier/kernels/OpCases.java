@@ -242,6 +242,12 @@ final class OpCases {
                 s.ops.swiglu(y, wide(s, tokens, n), s.random(tokens, n), gated ? s.random(1, n) : Tensor.NONE);
                 s.output("y", y, 8);
             }));
+            cases.add(new OpCase("swiglu over the range of exp gated=" + gated, (s, tokens, n) -> {
+                Tensor y = s.empty(tokens, n);
+                Tensor gate = ramp(s, tokens, n, -90, 105);
+                s.ops.swiglu(y, gate, s.random(tokens, n), gated ? s.random(1, n) : Tensor.NONE);
+                s.output("y", y, 8);
+            }));
             for (boolean gateGradient : new boolean[] {false, true}) {
                 cases.add(new OpCase("swigluBackward gated=" + gated + " dZ=" + gateGradient, (s, tokens, n) -> {
                     Tensor gate = wide(s, tokens, n);
@@ -279,6 +285,15 @@ final class OpCases {
                 }));
             }
         }
+    }
+
+    /// Numbers that ascend evenly.
+    private static Tensor ramp(Scene s, int rows, int cols, float from, float to) {
+        float[] values = new float[rows * cols];
+        for (int i = 0; i < values.length; i++) {
+            values[i] = from + (to - from) * i / values.length;
+        }
+        return s.tensor(rows, cols, values);
     }
 
     /// Numbers between -30 and 30.
