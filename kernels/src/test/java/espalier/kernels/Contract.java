@@ -45,7 +45,8 @@ public final class Contract {
         for (int i = 0; i < expected.values().length; i++) {
             double e = expected.values()[i];
             double a = actual.values()[i];
-            if (!(Math.abs(a - e) <= tolerance * Math.max(1, Math.abs(e)))) {
+            // An infinity is as far from itself as NaN is.
+            if (a != e && !(Math.abs(a - e) <= tolerance * Math.max(1, Math.abs(e)))) {
                 throw new AssertionError("%s[%d] is %s, expected %s within %s".formatted(what, i, a, e, tolerance));
             }
         }
