@@ -74,6 +74,8 @@ class BoxingTest {
         all.put("gateColumnsBackward", () -> ops.gateColumnsBackward(y, sum, a, b, row, 1));
         all.put("crossEntropy", () -> ops.crossEntropy(loss, a, targets, 0));
         all.put("crossEntropy with gradient", () -> ops.crossEntropy(loss, y, targets, 0.5f));
+        all.put("logSumExp", () -> ops.logSumExp(loss, a));
+        all.put("crossEntropyTile", () -> ops.crossEntropyTile(y, loss, targets, 0, 0.5f));
         all.put("klDivergence", () -> ops.klDivergence(loss, a, b, 2, 0));
         all.put("klDivergence with gradient", () -> ops.klDivergence(loss, y, b, 2, 0.5f));
         all.put("squaredError", () -> ops.squaredError(a, b));

@@ -56,6 +56,56 @@ class EdgeCaseTest {
         }
     }
 
+    private static double logSumExp(Ops ops, Scene s, float[] logits) {
+        double[] logSum = new double[1];
+        ops.logSumExp(logSum, s.tensor(1, logits.length, logits));
+        return logSum[0];
+    }
+
+    @ParameterizedTest
+    @EnumSource(Backends.Choice.class)
+    void logSumExpOfExtremeLogits(Backends.Choice choice) {
+        try (Scene s = open(choice); Ops ops = s.ops) {
+            float infinity = Float.POSITIVE_INFINITY;
+            for (int at : new int[] {0, 16, N - 1}) {
+                assertEquals(3e38f, logSumExp(ops, s, row(-3e38f, at, 3e38f)));
+                assertEquals(3e38f, logSumExp(ops, s, row(3e38f, at, 3e38f)));
+                assertEquals(5, logSumExp(ops, s, row(-infinity, at, 5)));
+                assertEquals(1 + Math.log(N - 1), logSumExp(ops, s, row(1, at, -infinity)), 1e-6);
+                assertTrue(Double.isNaN(logSumExp(ops, s, row(1, at, Float.NaN))), "NaN at " + at);
+                assertTrue(Double.isNaN(logSumExp(ops, s, row(1, at, infinity))), "infinity at " + at);
+            }
+        }
+    }
+
+    /// The whole vocabulary at once and its tiles: the same gradient to rounding, also where the log of a row's sum is
+    /// far beyond what F32 can hold to a unit.
+    @ParameterizedTest
+    @EnumSource(Backends.Choice.class)
+    void tilesOfCrossEntropyGiveItsGradient(Backends.Choice choice) {
+        float scale = 0.25f;
+        int tokens = 9;
+        int[] cuts = {0, 1, 16, 70, 207};
+        try (Scene s = open(choice); Ops ops = s.ops) {
+            for (float size : new float[] {0.1f, 1, 1e3f, 1e6f}) {
+                int vocab = cuts[cuts.length - 1];
+                float[] logits = OpCases.wideHost(s, tokens, vocab, size);
+                int[] targets = OpCases.targets(s, tokens, vocab);
+                double[] logSum = new double[tokens];
+                Tensor whole = s.tensor(tokens, vocab, logits);
+                ops.logSumExp(logSum, whole);
+                assertArrayEquals(logits, s.host(whole), "logSumExp leaves the logits as they are");
+                ops.crossEntropy(new double[tokens], whole, targets, scale);
+                for (int i = 0; i + 1 < cuts.length; i++) {
+                    Tensor tile = s.columns(tokens, vocab, logits, cuts[i], cuts[i + 1]);
+                    ops.crossEntropyTile(tile, logSum, targets, cuts[i], scale);
+                    Tensor expected = s.columns(tokens, vocab, s.host(whole), cuts[i], cuts[i + 1]);
+                    assertArrayEquals(s.host(expected), s.host(tile), 4e-7f * scale, size + " from " + cuts[i]);
+                }
+            }
+        }
+    }
+
     @ParameterizedTest
     @EnumSource(Backends.Choice.class)
     void divergenceOfExtremeLogits(Backends.Choice choice) {

@@ -242,6 +242,12 @@ final class OpCases {
                 s.ops.swiglu(y, wide(s, tokens, n), s.random(tokens, n), gated ? s.random(1, n) : Tensor.NONE);
                 s.output("y", y, 8);
             }));
+            cases.add(new OpCase("swiglu over the range of exp gated=" + gated, (s, tokens, n) -> {
+                Tensor y = s.empty(tokens, n);
+                Tensor gate = ramp(s, tokens, n, -90, 105);
+                s.ops.swiglu(y, gate, s.random(tokens, n), gated ? s.random(1, n) : Tensor.NONE);
+                s.output("y", y, 8);
+            }));
             for (boolean gateGradient : new boolean[] {false, true}) {
                 cases.add(new OpCase("swigluBackward gated=" + gated + " dZ=" + gateGradient, (s, tokens, n) -> {
                     Tensor gate = wide(s, tokens, n);
@@ -281,23 +287,34 @@ final class OpCases {
         }
     }
 
-    /// Numbers between -30 and 30.
-    private static Tensor wide(Scene s, int rows, int cols) {
-        float[] values = s.randomHost(rows * cols);
+    /// Numbers that ascend evenly.
+    private static Tensor ramp(Scene s, int rows, int cols, float from, float to) {
+        float[] values = new float[rows * cols];
         for (int i = 0; i < values.length; i++) {
-            values[i] *= 30;
+            values[i] = from + (to - from) * i / values.length;
         }
         return s.tensor(rows, cols, values);
+    }
+
+    /// Numbers between -30 and 30.
+    private static Tensor wide(Scene s, int rows, int cols) {
+        return s.tensor(rows, cols, wideHost(s, rows, cols, 1));
+    }
+
+    /// Numbers between -30 and 30, times `size`.
+    static float[] wideHost(Scene s, int rows, int cols, float size) {
+        float[] values = s.randomHost(rows * cols);
+        for (int i = 0; i < values.length; i++) {
+            values[i] *= 30 * size;
+        }
+        return values;
     }
 
     private static void losses(List<OpCase> cases) {
         for (float scale : new float[] {0, 0.25f}) {
             cases.add(new OpCase("crossEntropy scale=" + scale, (s, tokens, n) -> {
                 Tensor logits = wide(s, tokens, n);
-                int[] targets = new int[tokens];
-                for (int t = 0; t < tokens; t++) {
-                    targets[t] = t % 4 == 1 || n == 0 ? -1 : s.below(n);
-                }
+                int[] targets = targets(s, tokens, n);
                 double[] loss = new double[tokens];
                 s.ops.crossEntropy(loss, logits, targets, scale);
                 s.output("loss", loss, 8);
@@ -312,6 +329,25 @@ final class OpCases {
                 s.output("student", student, 30);
             }));
         }
+        for (float size : new float[] {1, 1e4f}) {
+            cases.add(new OpCase("logSumExp size=" + size, (s, tokens, n) -> {
+                double[] logSum = new double[tokens];
+                s.ops.logSumExp(logSum, s.tensor(tokens, n, wideHost(s, tokens, n, size)));
+                s.output("logSum", logSum, 8);
+            }));
+            cases.add(new OpCase("crossEntropyTile size=" + size, (s, tokens, n) -> {
+                float[] logits = wideHost(s, tokens, n, size);
+                double[] logSum = new double[tokens];
+                s.ops.logSumExp(logSum, s.tensor(tokens, n, logits));
+                int[] targets = targets(s, tokens, n);
+                int[] cuts = {0, n / 3, n - n / 4, n};
+                for (int i = 0; i + 1 < cuts.length; i++) {
+                    Tensor tile = s.columns(tokens, n, logits, cuts[i], cuts[i + 1]);
+                    s.ops.crossEntropyTile(tile, logSum, targets, cuts[i], 0.25f);
+                    s.output("columns " + cuts[i] + " to " + cuts[i + 1], tile, 8);
+                }
+            }));
+        }
         cases.add(new OpCase("squaredError", (s, tokens, n) -> {
             Tensor student = holes(s, tokens, n);
             Tensor teacher = s.random(tokens, n);
@@ -321,6 +357,15 @@ final class OpCases {
             s.ops.squaredErrorBackward(dStudent, student, teacher, 0.3f);
             s.output("dStudent", dStudent, 1);
         }));
+    }
+
+    /// Ids below `vocab`, none for every fourth row.
+    static int[] targets(Scene s, int rows, int vocab) {
+        int[] targets = new int[rows];
+        for (int t = 0; t < rows; t++) {
+            targets[t] = t % 4 == 1 || vocab == 0 ? -1 : s.below(vocab);
+        }
+        return targets;
     }
 
     /// Every third number is a zero, with either sign.

@@ -58,6 +58,15 @@ final class Scene implements AutoCloseable {
         return tensor;
     }
 
+    /// @return the columns `[from, to)` of a row-major `[rows, cols]`
+    Tensor columns(int rows, int cols, float[] values, int from, int to) {
+        float[] some = new float[rows * (to - from)];
+        for (int r = 0; r < rows; r++) {
+            System.arraycopy(values, r * cols + from, some, r * (to - from), to - from);
+        }
+        return tensor(rows, to - from, some);
+    }
+
     /// @return `[rows, cols]` of NaN, which an operation has to overwrite
     Tensor empty(int rows, int cols) {
         float[] values = new float[rows * cols];

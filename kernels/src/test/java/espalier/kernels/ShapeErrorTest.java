@@ -164,6 +164,15 @@ class ShapeErrorTest {
                 () -> ops.crossEntropy(loss, x, new int[] {-1, 3}, 0)));
         all.add(new Wrong("targets[0] is -2, expected -1 to 2",
                 () -> ops.crossEntropy(loss, x, new int[] {-2, 0}, 0)));
+        all.add(new Wrong("logSum has 3 entries, expected 2", () -> ops.logSumExp(new double[3], x)));
+        all.add(new Wrong("logSum has 1 entries, expected 2",
+                () -> ops.crossEntropyTile(x, new double[1], targets, 0, 1)));
+        all.add(new Wrong("targets has 3 entries, expected 2",
+                () -> ops.crossEntropyTile(x, loss, new int[3], 0, 1)));
+        all.add(new Wrong("targets[1] is -2, expected -1 to 2147483647",
+                () -> ops.crossEntropyTile(x, loss, new int[] {-1, -2}, 0, 1)));
+        all.add(new Wrong("fromToken must not be negative, got -1",
+                () -> ops.crossEntropyTile(x, loss, targets, -1, 1)));
         all.add(new Wrong("loss has 1 entries, expected 2", () -> ops.klDivergence(new double[1], x, x, 1, 0)));
         all.add(new Wrong("teacher has shape [2, 4], expected [2, 3]", () -> ops.klDivergence(loss, x, other, 1, 0)));
         all.add(new Wrong("tau must be positive and finite, got 0.0", () -> ops.klDivergence(loss, x, x, 0, 0)));

@@ -283,6 +283,12 @@ public final class Shapes {
         inRange("targets", targets, -1, logits.cols() - 1);
     }
 
+    /// @param logSum `[rows]`
+    /// @param logits `[rows, vocab]`
+    public static void logSumExp(double[] logSum, Tensor logits) {
+        length("logSum", logSum.length, logits.rows());
+    }
+
     /// @param logits `[rows, cols]`
     /// @param logSum `[rows]`
     /// @param targets `[rows]`
@@ -290,6 +296,7 @@ public final class Shapes {
     public static void crossEntropyTile(Tensor logits, double[] logSum, int[] targets, int fromToken) {
         length("logSum", logSum.length, logits.rows());
         length("targets", targets.length, logits.rows());
+        inRange("targets", targets, -1, Integer.MAX_VALUE);
         Check.notNegative("fromToken", fromToken);
     }
 
@@ -347,10 +354,7 @@ public final class Shapes {
         }
     }
 
-    /// @param name the argument
-    /// @param actual its length
-    /// @param expected what it must be
-    public static void length(String name, int actual, int expected) {
+    private static void length(String name, int actual, int expected) {
         if (actual != expected) {
             throw new IllegalArgumentException("%s has %d entries, expected %d".formatted(name, actual, expected));
         }

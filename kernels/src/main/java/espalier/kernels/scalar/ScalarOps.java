@@ -178,7 +178,7 @@ public final class ScalarOps extends CpuOps {
 
     @Override
     public void logSumExp(double[] logSum, Tensor logits) {
-        Shapes.length("logSum", logSum.length, logits.rows());
+        Shapes.logSumExp(logSum, logits);
         ScalarLosses.logSumExp(logSum, logits);
     }
 

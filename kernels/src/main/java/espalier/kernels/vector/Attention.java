@@ -2,7 +2,6 @@ package espalier.kernels.vector;
 
 import static espalier.bindings.NativeMemory.ALL;
 
-import espalier.kernels.Check;
 import espalier.kernels.DType;
 import espalier.kernels.HeadMap;
 import espalier.kernels.KeyValues;
@@ -35,38 +34,8 @@ final class Attention implements AutoCloseable {
 
     /// See [Ops#attention].
     void forward(Tensor out, Tensor lse, Tensor q, KeyValues kv, HeadMap heads) {
-        int tokens = kv.queryStart()[kv.sequences()];
-        int width = heads.heads() * heads.headDim();
-        Check.shape("q", q, tokens, width);
-        Check.shape("out", out, tokens, width);
-        Check.shape("lse", lse, tokens, heads.heads());
-        checkPages(kv, heads);
         AttentionTasks tasks = AttentionTasks.forward(kv, heads);
         parallel.run(tasks.count(), (task, worker) -> block(out, lse, q, kv, heads, tasks, task, worker));
-    }
-
-    private static void checkPages(KeyValues kv, HeadMap heads) {
-        int width = heads.kvHeads() * heads.headDim();
-        for (int s = 0; s < kv.sequences(); s++) {
-            int pages = Math.ceilDiv(kv.keyLength()[s], Check.positive("page_rows", kv.pageRows()));
-            if (kv.keys()[s].length < pages || kv.values()[s].length < pages) {
-                throw new IllegalArgumentException("sequence %d has %d pages of keys and %d of values, expected %d"
-                        .formatted(s, kv.keys()[s].length, kv.values()[s].length, pages));
-            }
-            for (int p = 0; p < pages; p++) {
-                int used = Math.min(kv.pageRows(), kv.keyLength()[s] - p * kv.pageRows());
-                checkPage("keys", s, p, kv.keys()[s][p], used, width);
-                checkPage("values", s, p, kv.values()[s][p], used, width);
-            }
-        }
-    }
-
-    private static void checkPage(String name, int sequence, int page, Tensor tensor, int used, int width) {
-        if (tensor.rows() < used || tensor.cols() != width) {
-            throw new IllegalArgumentException(
-                    "page %d of the %s of sequence %d has shape [%d, %d], expected [>= %d, %d]"
-                            .formatted(page, name, sequence, tensor.rows(), tensor.cols(), used, width));
-        }
     }
 
     /// Rows of the block are head after head. A single query row has its heads side by side in memory and is one

@@ -2,7 +2,6 @@ package espalier.kernels.vector;
 
 import static espalier.bindings.NativeMemory.ALL;
 
-import espalier.kernels.Check;
 import espalier.kernels.DType;
 import espalier.kernels.HeadMap;
 import espalier.kernels.Ops;
@@ -33,36 +32,12 @@ final class AttentionBackward implements AutoCloseable {
     void run(
             Tensor dQ, Tensor dK, Tensor dV, Tensor dOut, Tensor out, Tensor lse,
             Tensor q, Tensor k, Tensor v, int[] sequenceStart, HeadMap heads) {
-        int sequences = Check.notNegative("sequences", sequenceStart.length - 1);
-        int tokens = sequenceStart[sequences];
-        int width = heads.heads() * heads.headDim();
-        int kvWidth = heads.kvHeads() * heads.headDim();
-        Check.shape("dQ", dQ, tokens, width);
-        Check.shape("dK", dK, tokens, kvWidth);
-        Check.shape("dV", dV, tokens, kvWidth);
-        Check.shape("dOut", dOut, tokens, width);
-        Check.shape("out", out, tokens, width);
-        Check.shape("lse", lse, tokens, heads.heads());
-        Check.shape("q", q, tokens, width);
-        Check.shape("k", k, tokens, kvWidth);
-        Check.shape("v", v, tokens, kvWidth);
-        checkAscending(sequenceStart);
+        int sequences = sequenceStart.length - 1;
         Gradients gradients = new Gradients(dQ, dK, dV, dOut, out, lse, q, k, v, heads);
         parallel.run(Math.multiplyExact(sequences, heads.kvHeads()), (task, worker) -> {
             int s = task / heads.kvHeads();
             group(gradients, sequenceStart[s], sequenceStart[s + 1], task % heads.kvHeads(), worker);
         });
-    }
-
-    private static void checkAscending(int[] sequenceStart) {
-        int previous = 0;
-        for (int i = 0; i < sequenceStart.length; i++) {
-            if (sequenceStart[i] < previous || i == 0 && sequenceStart[0] != 0) {
-                throw new IllegalArgumentException("sequence_start[%d] is %d, expected ascending values from 0"
-                        .formatted(i, sequenceStart[i]));
-            }
-            previous = sequenceStart[i];
-        }
     }
 
     private void group(Gradients g, int start, int end, int kvHead, int worker) {

@@ -18,6 +18,10 @@ final class GemmMiddleTiles {
     private static final long W = Lanes.BYTES;
     private static final long ADDRESS = Lanes.ADDRESS;
 
+    static {
+        CompilerDirectives.installed();
+    }
+
     private GemmMiddleTiles() {}
 
     static void rows7(int kc, float[] a, int aPanel, long bPanel, long tile) {

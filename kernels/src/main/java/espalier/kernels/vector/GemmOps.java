@@ -1,12 +1,11 @@
 package espalier.kernels.vector;
 
-import espalier.kernels.Check;
 import espalier.kernels.DType;
 import espalier.kernels.Ops;
 import espalier.kernels.Tensor;
 import espalier.kernels.cpu.CpuWeight;
 
-/// The matrix products of [Ops], with its argument checks: [Gemv] for a few rows, [Gemm] otherwise.
+/// The matrix products of [Ops] on arguments already checked: [Gemv] for a few rows, [Gemm] otherwise.
 final class GemmOps implements AutoCloseable {
     private final Gemm gemm;
     private final Gemv gemv;
@@ -25,8 +24,6 @@ final class GemmOps implements AutoCloseable {
     /// See [Ops#linear].
     void linear(Tensor y, Tensor x, CpuWeight w, boolean accumulate) {
         int tokens = x.rows();
-        Check.shape("x", x, tokens, w.cols());
-        Check.shape("y", y, tokens, w.rows());
         if (tokens <= Gemv.MOST_ROWS) {
             gemv.run(tokens, w.rows(), w.cols(), y.address(), y.cols(), x.address(), x.cols(),
                     w.address(), w.type(), accumulate);
@@ -38,44 +35,28 @@ final class GemmOps implements AutoCloseable {
 
     /// See [Ops#linearBackward].
     void linearBackward(Tensor dX, Tensor dY, CpuWeight w, boolean accumulate) {
-        int tokens = dY.rows();
-        Check.shape("dY", dY, tokens, w.rows());
-        Check.shape("dX", dX, tokens, w.cols());
-        gemm.run(Gemm.Form.NN, tokens, w.cols(), w.rows(), dX.address(), dX.cols(), dY.address(), dY.cols(),
+        gemm.run(Gemm.Form.NN, dY.rows(), w.cols(), w.rows(), dX.address(), dX.cols(), dY.address(), dY.cols(),
                 w.address(), w.type(), w.cols(), 1, accumulate);
     }
 
     /// See [Ops#weightGradient].
     void weightGradient(Tensor dW, Tensor dY, int fromOutput, Tensor x, boolean accumulate) {
-        int tokens = x.rows();
-        Check.shape("dW", dW, dW.rows(), x.cols());
-        Check.shape("dY", dY, tokens, dY.cols());
-        if (fromOutput < 0 || fromOutput > dY.cols() - dW.rows()) {
-            throw new IllegalArgumentException("outputs %d to %d of dY with %d columns"
-                    .formatted(fromOutput, (long) fromOutput + dW.rows(), dY.cols()));
-        }
-        gemm.run(Gemm.Form.TN, dW.rows(), dW.cols(), tokens, dW.address(), dW.cols(),
+        gemm.run(Gemm.Form.TN, dW.rows(), dW.cols(), x.rows(), dW.address(), dW.cols(),
                 dY.address() + 4L * fromOutput, dY.cols(), x.address(), DType.F32, x.cols(), 1, accumulate);
     }
 
     /// See [Ops#matmulNT].
     void matmulNT(Tensor c, Tensor a, Tensor b, float alpha, boolean accumulate) {
-        Check.shape("b", b, b.rows(), a.cols());
-        Check.shape("c", c, a.rows(), b.rows());
         matmul(Gemm.Form.NT, c, a.cols(), a, b, alpha, accumulate);
     }
 
     /// See [Ops#matmulNN].
     void matmulNN(Tensor c, Tensor a, Tensor b, float alpha, boolean accumulate) {
-        Check.shape("b", b, a.cols(), b.cols());
-        Check.shape("c", c, a.rows(), b.cols());
         matmul(Gemm.Form.NN, c, a.cols(), a, b, alpha, accumulate);
     }
 
     /// See [Ops#matmulTN].
     void matmulTN(Tensor c, Tensor a, Tensor b, float alpha, boolean accumulate) {
-        Check.shape("b", b, a.rows(), b.cols());
-        Check.shape("c", c, a.cols(), b.cols());
         matmul(Gemm.Form.TN, c, a.rows(), a, b, alpha, accumulate);
     }
 

@@ -18,6 +18,10 @@ final class GemmShortTiles {
     private static final long W = Lanes.BYTES;
     private static final long ADDRESS = Lanes.ADDRESS;
 
+    static {
+        CompilerDirectives.installed();
+    }
+
     private GemmShortTiles() {}
 
     static void rows1(int kc, float[] a, int aPanel, long bPanel, long tile) {

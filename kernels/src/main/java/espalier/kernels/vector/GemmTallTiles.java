@@ -18,6 +18,10 @@ final class GemmTallTiles {
     private static final long W = Lanes.BYTES;
     private static final long ADDRESS = Lanes.ADDRESS;
 
+    static {
+        CompilerDirectives.installed();
+    }
+
     private GemmTallTiles() {}
 
     static void rows10(int kc, float[] a, int aPanel, long bPanel, long tile) {

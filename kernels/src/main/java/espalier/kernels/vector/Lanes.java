@@ -31,7 +31,7 @@ final class Lanes {
     static final long ADDRESS = Long.MAX_VALUE >> 1;
 
     static {
-        CompilerDirectives.install();
+        CompilerDirectives.begin();
     }
 
     private Lanes() {}

@@ -197,7 +197,7 @@ public final class VectorOps extends CpuOps {
 
     @Override
     public void logSumExp(double[] logSum, Tensor logits) {
-        Shapes.length("logSum", logSum.length, logits.rows());
+        Shapes.logSumExp(logSum, logits);
         Losses.logSumExp(parallel, scratch, logSum, logits);
     }
 

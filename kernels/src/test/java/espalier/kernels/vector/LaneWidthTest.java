@@ -1,17 +1,23 @@
 package espalier.kernels.vector;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import espalier.kernels.Backends;
+import espalier.kernels.ChildJvm;
+import espalier.kernels.Contract;
 import espalier.kernels.DType;
-import java.io.IOException;
+import espalier.kernels.Ops;
+import java.util.List;
 import jdk.incubator.vector.FloatVector;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/// Kernels at the widths that are not this machine's, each in a process of its own.
+/// The contract and the kernels under it at the lane widths that are not this machine's, each in a process of its own:
+/// a process has one width. The machine's own is what every other test runs at.
 class LaneWidthTest {
     /// Runs the checks of the other test classes; a failed one ends the process with a stack trace.
     static final class Checks {
@@ -20,6 +26,15 @@ class LaneWidthTest {
         /// @param args the lane bits that the process should have
         public static void main(String[] args) {
             assertEquals(args[0], Integer.toString(Lanes.F32.vectorBitSize()));
+            kernels();
+            try (Ops scalar = Backends.open(Backends.Choice.SCALAR, 1);
+                    Ops vector = Backends.open(Backends.Choice.VECTOR, 2)) {
+                assertEquals(args[0], Integer.toString(vector.laneBits()));
+                System.out.println(Contract.compareAll(scalar, vector) + " comparisons");
+            }
+        }
+
+        private static void kernels() {
             GemmTest gemm = new GemmTest();
             gemm.open();
             for (Gemm.Form form : Gemm.Form.values()) {
@@ -43,22 +58,26 @@ class LaneWidthTest {
             VectorMathTest math = new VectorMathTest();
             math.specialValues();
             math.subnormalResults();
-            System.out.println("checked");
         }
     }
 
+    private static List<String> run(String bits) throws Exception {
+        return ChildJvm.run(Checks.class, List.of("-D" + Lanes.PROPERTY + "=" + bits), bits);
+    }
+
     @ParameterizedTest
-    @ValueSource(strings = {"128", "256", "512"})
-    void kernelsAreRightAtEveryWidth(String bits) throws IOException, InterruptedException {
+    @ValueSource(ints = {128, 256, 512})
+    void vectorMatchesScalarAtWidth(int bits) throws Exception {
+        int machine = FloatVector.SPECIES_PREFERRED.vectorBitSize();
         // Wider than the machine, every operation is emulated: minutes for what takes a second.
-        assumeTrue(Integer.parseInt(bits) <= FloatVector.SPECIES_PREFERRED.vectorBitSize());
-        String output = ChildProcess.run(Checks.class, bits, "-D" + Lanes.PROPERTY + "=" + bits);
-        assertEquals("checked\n", output);
+        assumeTrue(bits < machine, "NOT RUN HERE: %d-bit lanes on a machine with %d".formatted(bits, machine));
+        assertEquals(List.of(Contract.comparisons() + " comparisons"), run(Integer.toString(bits)));
     }
 
     @Test
-    void anotherWidthIsRefused() throws IOException, InterruptedException {
-        String output = ChildProcess.run(Checks.class, "100", "-D" + Lanes.PROPERTY + "=100");
-        assertTrue(output.contains("espalier.laneBits must be 128, 256 or 512, got 100"), output);
+    void anotherWidthIsRefused() {
+        AssertionError refused = assertThrows(AssertionError.class, () -> run("100"));
+        String message = "espalier.laneBits must be 128, 256 or 512, got 100";
+        assertTrue(refused.getMessage().contains(message), refused::getMessage);
     }
 }

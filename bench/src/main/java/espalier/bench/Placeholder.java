@@ -1,3 +1,0 @@
-package espalier.bench;
-
-final class Placeholder {}
