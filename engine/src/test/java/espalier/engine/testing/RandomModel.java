@@ -51,7 +51,7 @@ public final class RandomModel implements WeightSource, AutoCloseable {
             Philox random = new Philox(seed, tensor.name().hashCode());
             float[] data = new float[tensor.rows() * tensor.cols()];
             boolean isNorm = tensor.name().endsWith("norm.weight");
-            double scale = tensor.isVector() ? 0.3 : tensor.layer() < 0 ? 0.7 : 1.2 / Math.sqrt(tensor.cols() + 1);
+            double scale = tensor.isVector() ? 0.3 : (tensor.layer() < 0 ? 2.5 : 1.2) / Math.sqrt(tensor.cols() + 1);
             for (int i = 0; i < data.length; i++) {
                 data[i] = (float) (scale * random.gaussian(i) + (isNorm ? 1 : 0));
             }
