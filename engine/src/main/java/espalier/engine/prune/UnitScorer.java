@@ -49,7 +49,7 @@ public final class UnitScorer {
     /// @param groups what is scored: groups inside layers, or the hidden channels
     /// @param model in F32 arithmetic, all gates open
     /// @param tensors every tensor of the model, as its architecture declares them
-    /// @param source of the model's tensors
+    /// @param source of the model's tensors; one matrix at a time is in use
     /// @param samples calibration sequences of equal length, at least two tokens each; not read by magnitudes and random
     /// @param seed of the random scores
     /// @param progress told of layers done in the backward
