@@ -16,6 +16,8 @@ public record MemoryPlan(Map<String, Long> parts) {
     private static final long KERNELS = 64L << 20;
     /// A stack of memory grows in blocks of at most this size, so as much can lie unused.
     private static final long GROWTH = 64L << 20;
+    /// And of at least this size.
+    private static final long SMALLEST_GROWTH = 1L << 20;
 
     /// Copies the map, keeping its order.
     public MemoryPlan {
@@ -34,7 +36,7 @@ public record MemoryPlan(Map<String, Long> parts) {
         parts.put("weights", weightBytes);
         parts.put("activations", floats((long) tokens * (3L * shape.hidden() + 1 + layerWidth(shape))) + GROWTH);
         parts.put("logits", logits(shape, tokens));
-        parts.put("kv_cache", KvCache.bytes(shape, cachedPositions));
+        parts.put("kv_cache", cache(shape, cachedPositions));
         parts.put("kernels", KERNELS);
         parts.put("jvm", JVM);
         return new MemoryPlan(parts);
@@ -59,6 +61,8 @@ public record MemoryPlan(Map<String, Long> parts) {
         parts.put("layer", floats(all * (travelling + layerWidth(shape) + backwardWidth(shape))) + GROWTH);
         parts.put("logits", logits(shape, all));
         parts.put("gradient_tiles", floats(tileFloats) + GROWTH);
+        // Two norms for each layer and the last one, needed where hidden channels are scored.
+        parts.put("norm_gradients", floats((long) samples * hidden * (2L * shape.layers().size() + 1)));
         parts.put("kernels", KERNELS);
         parts.put("jvm", JVM);
         return new MemoryPlan(parts);
@@ -113,6 +117,12 @@ public record MemoryPlan(Map<String, Long> parts) {
             widest = Math.max(widest, Math.max(attention, 3L * layer.ffn() + hidden));
         }
         return widest;
+    }
+
+    /// The cache grows with its sequence, so half of what it holds, or a block, can lie unused.
+    private static long cache(ModelShape shape, int positions) {
+        long bytes = KvCache.bytes(shape, positions);
+        return bytes == 0 ? 0 : bytes + Math.clamp(bytes, SMALLEST_GROWTH, GROWTH);
     }
 
     private static long logits(ModelShape shape, long tokens) {

@@ -7,7 +7,7 @@ public interface WeightSource {
     /// @param name of the tensor
     /// @param rows expected
     /// @param cols expected
-    /// @return the matrix; its memory lives as long as the source
+    /// @return the matrix; its memory lives as long as the source, unless the source says that it ends earlier
     /// @throws IllegalArgumentException naming file, tensor, actual and expected shape
     StoredMatrix matrix(String name, int rows, int cols);
 

@@ -10,6 +10,7 @@ import espalier.engine.model.ModelFolder;
 import espalier.engine.model.ModelShape;
 import espalier.engine.model.Pass;
 import espalier.engine.weights.Checkpoint;
+import espalier.engine.weights.CheckpointException;
 import espalier.engine.weights.CheckpointWriter;
 import espalier.engine.weights.PrunedConfig;
 import espalier.engine.weights.SideFile;
@@ -62,6 +63,8 @@ public final class Compaction {
     /// @param request where to and how
     /// @return what was written
     /// @throws IllegalStateException if a proof fails; nothing is left behind
+    /// @throws IllegalArgumentException if a weight is beyond the range of the result's element type
+    /// @throws CheckpointException if the source changed meanwhile
     /// @throws IOException if the result cannot be written; nothing is left behind
     public static Written write(ModelFolder source, PruningPlan plan, Request request) throws IOException {
         Ops ops = source.model().ops();
@@ -87,6 +90,8 @@ public final class Compaction {
                 sideFiles(source.checkpoint(), plan, request.settings()),
                 request.writing(),
                 folder -> {
+                    // What was proved and what was written are the same only if the source is what it was.
+                    source.checkpoint().verifyUnchanged();
                     source.close();
                     roundingDifference[0] = proveFile(folder, tensors, probe, planned, ops);
                 });
@@ -117,9 +122,7 @@ public final class Compaction {
             throws IOException {
         List<SideFile> files = new ArrayList<>();
         for (Path other : source.otherFiles()) {
-            if (!other.equals(Path.of(PlanFile.NAME))) {
-                files.add(SideFile.copyOf(source.folder(), other));
-            }
+            files.add(SideFile.copyOf(source.folder(), other));
         }
         files.add(PlanFile.of(plan, settings));
         return files;
@@ -132,7 +135,11 @@ public final class Compaction {
                 tensor.requireWritten(result.checkpoint());
             }
             Model model = result.model();
-            return difference(logits(model, probe, Pass.plain(model.shape().layers().size())), planned);
+            double rounding = difference(logits(model, probe, Pass.plain(model.shape().layers().size())), planned);
+            if (!Double.isFinite(rounding)) {
+                throw new IllegalStateException("the written model's logits are not finite: the result was dropped");
+            }
+            return rounding;
         }
     }
 

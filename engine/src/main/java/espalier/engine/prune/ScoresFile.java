@@ -11,6 +11,7 @@ import espalier.engine.weights.TensorToWrite;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
@@ -44,7 +45,8 @@ public final class ScoresFile {
     /// @param groups whose scores are expected, all of them and no others
     /// @param settings that the scores must have been computed with
     /// @return scores of each group
-    /// @throws CheckpointException naming every setting that differs, or the tensors that are missing or left over
+    /// @throws CheckpointException naming every setting that differs, or the first tensor that is missing, misshapen or
+    ///     not finite, or all that are left over
     /// @throws IOException if the file cannot be read
     public static List<UnitScores> read(Path file, List<Group> groups, Map<String, String> settings) throws IOException {
         try (SafetensorsFile open = SafetensorsFile.open(file)) {
@@ -53,7 +55,7 @@ public final class ScoresFile {
             Set<String> leftover = new HashSet<>();
             open.tensors().stream().map(TensorInfo::name).forEach(leftover::add);
             for (Group group : groups) {
-                scores.add(new UnitScores(group, units(open, group)));
+                scores.add(units(open, group));
                 leftover.remove(name(group));
             }
             if (!leftover.isEmpty()) {
@@ -64,17 +66,21 @@ public final class ScoresFile {
         }
     }
 
-    private static double[] units(SafetensorsFile file, Group group) {
+    private static UnitScores units(SafetensorsFile file, Group group) {
         String name = name(group);
         if (file.find(name).isEmpty()) {
             throw new CheckpointException(file.path() + ": has no scores " + name + " for the " + group.name());
         }
         StoredTensor tensor = file.tensor(name);
         if (tensor.type() != StoredType.F32 || tensor.shape().length != 1 || tensor.elements() != group.units()) {
-            throw new CheckpointException("%s: scores %s are %s with %d elements, expected F32 [%d]"
-                    .formatted(file.path(), name, tensor.type(), tensor.elements(), group.units()));
+            throw new CheckpointException("%s: scores %s are %s %s, expected F32 [%d]".formatted(
+                    file.path(), name, tensor.type(), Arrays.toString(tensor.shape()), group.units()));
         }
-        return tensor.toDoubles();
+        try {
+            return new UnitScores(group, tensor.toDoubles());
+        } catch (IllegalArgumentException e) {
+            throw new CheckpointException(file.path() + ": " + e.getMessage(), e);
+        }
     }
 
     private static void requireSame(Path file, Map<String, String> actual, Map<String, String> expected) {

@@ -5,6 +5,7 @@ import espalier.engine.model.Model;
 import espalier.engine.model.ModelShape;
 import espalier.engine.model.WeightSource;
 import espalier.kernels.Ops;
+import espalier.kernels.StoredMatrix;
 import espalier.kernels.Workspace;
 import java.lang.foreign.Arena;
 
@@ -18,6 +19,7 @@ final class StreamedModel implements AutoCloseable {
     private final Workspace layerMemory;
     private final Model model;
     private Arena layerArena = Arena.ofShared();
+    private Arena matrixArena = Arena.ofShared();
     private DecoderLayer layer;
     private int layerIndex = -1;
 
@@ -38,9 +40,24 @@ final class StreamedModel implements AutoCloseable {
         return model;
     }
 
-    /// Tensors of the model, for what reads norms and magnitudes.
+    /// Tensors of the model, for what reads norms and magnitudes one after the other: a matrix is gone when the next is
+    /// asked for, so that the smaller model is not held whole.
     WeightSource weights() {
-        return new PrunedWeights(surgery, source, outer);
+        return new OneByOne();
+    }
+
+    private final class OneByOne implements WeightSource {
+        @Override
+        public StoredMatrix matrix(String name, int rows, int cols) {
+            matrixArena.close();
+            matrixArena = Arena.ofShared();
+            return new PrunedWeights(surgery, source, matrixArena).matrix(name, rows, cols);
+        }
+
+        @Override
+        public float[] vector(String name, int length) {
+            return new PrunedWeights(surgery, source, matrixArena).vector(name, length);
+        }
     }
 
     private DecoderLayer layer(int index) {
@@ -60,6 +77,7 @@ final class StreamedModel implements AutoCloseable {
         model.close();
         layerMemory.close();
         layerArena.close();
+        matrixArena.close();
         outer.close();
     }
 }

@@ -75,7 +75,7 @@ final class TaylorScores implements WeightGradients, AutoCloseable {
             layers = Math.max(layers, layer + 1);
             progress.at(layers - layer - 1L, layers);
         }
-        reduce(site.module(layer) + ".weight", weight, (dW, fromRow, fromToken, toToken) -> ops.weightGradient(
+        reduce(site.module(layer) + ".weight", weight, weight.cols(), (dW, fromRow, fromToken, toToken) -> ops.weightGradient(
                 dW, dY.rowRange(fromToken, toToken), fromRow, x.rowRange(fromToken, toToken), false));
     }
 
@@ -87,7 +87,10 @@ final class TaylorScores implements WeightGradients, AutoCloseable {
     @Override
     public void vocabulary(VocabularyGradient gradient) {
         boolean tied = gradient.isTied();
-        reduce("model.embed_tokens.weight", gradient.embedding(), (dW, fromRow, fromToken, toToken) -> {
+        // A tile's logits, [tokens, rows], take memory too.
+        int tokens = needsMeanSquare ? batch.tokens() / batch.sequences() : batch.tokens();
+        int widest = Math.max(residualWidth, tokens);
+        reduce("model.embed_tokens.weight", gradient.embedding(), widest, (dW, fromRow, fromToken, toToken) -> {
             ops.fill(dW, 0);
             gradient.addEmbedding(dW, fromRow, fromToken, toToken);
             if (tied) {
@@ -95,19 +98,20 @@ final class TaylorScores implements WeightGradients, AutoCloseable {
             }
         });
         if (!tied) {
-            reduce("lm_head.weight", gradient.lmHead(), (dW, fromRow, fromToken, toToken) -> {
+            reduce("lm_head.weight", gradient.lmHead(), widest, (dW, fromRow, fromToken, toToken) -> {
                 ops.fill(dW, 0);
                 gradient.addLmHead(dW, fromRow, fromToken, toToken, ws);
             });
         }
     }
 
-    private void reduce(String name, Weight weight, TileGradient gradient) {
+    /// @param widest most elements for each row of a tile that anything made for it takes
+    private void reduce(String name, Weight weight, int widest, TileGradient gradient) {
         saliences.forEach(salience -> scores.get(salience).put(name, MatrixScores.zeros(weight.rows(), weight.cols())));
         if (weight.rows() == 0 || weight.cols() == 0) {
             return;
         }
-        int tileRows = Math.clamp(TILE_ELEMENTS / weight.cols(), 1, weight.rows());
+        int tileRows = Math.clamp(TILE_ELEMENTS / widest, 1, weight.rows());
         for (int from = 0; from < weight.rows(); from += tileRows) {
             long mark = ws.mark();
             int rows = Math.min(tileRows, weight.rows() - from);

@@ -32,13 +32,15 @@ record TensorCut(TensorShape tensor, int[] rows, int[] cols, double[] rowFactors
         return isPureSlice() && rows.length == tensor.rows() && cols.length == tensor.cols();
     }
 
-    /// Copies some of the kept rows. Elements that are neither multiplied nor converted keep their bits.
+    /// Copies some of the kept rows. Elements that are neither multiplied nor converted keep their bits; others are
+    /// rounded once, to nearest, ties to even.
     ///
     /// @param source the stored tensor
     /// @param from first kept row, an index into `rows`
     /// @param to one past the last
     /// @param target type to write
     /// @param out `(to - from) * cols` elements of the target type
+    /// @throws IllegalArgumentException naming tensor and value if a finite one becomes infinite
     void copy(StoredMatrix source, int from, int to, DType target, MemorySegment out) {
         if (isPureSlice() && source.type() == target) {
             copyBits(source, from, to, out);
@@ -51,7 +53,13 @@ record TensorCut(TensorShape tensor, int[] rows, int[] cols, double[] rowFactors
             for (int col : cols) {
                 double factor = colFactors.length == 0 ? rowFactor : rowFactor * colFactors[col];
                 float value = get(source.data(), source.type(), row + col);
-                set(out, target, at++, factor == 1 ? value : (float) (value * factor));
+                float kept = factor == 1 ? value : (float) (value * factor);
+                set(out, target, at, kept);
+                if (!Float.isFinite(get(out, target, at)) && Float.isFinite(value)) {
+                    throw new IllegalArgumentException("tensor %s: %s%s is beyond the range of %s".formatted(
+                            tensor.name(), value, factor == 1 ? "" : " times " + factor, target));
+                }
+                at++;
             }
         }
     }

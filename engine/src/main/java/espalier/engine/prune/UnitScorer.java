@@ -49,11 +49,12 @@ public final class UnitScorer {
     /// @param groups what is scored: groups inside layers, or the hidden channels
     /// @param model in F32 arithmetic, all gates open
     /// @param tensors every tensor of the model, as its architecture declares them
-    /// @param source of the model's tensors
+    /// @param source of the model's tensors; one matrix at a time is in use
     /// @param samples calibration sequences of equal length, at least two tokens each; not read by magnitudes and random
     /// @param seed of the random scores
     /// @param progress told of layers done in the backward
     /// @return scores of each group
+    /// @throws IllegalArgumentException if gradients are needed and the samples are none, too short or of other lengths
     /// @throws ArithmeticException if the loss is not finite
     public static Scored score(
             Settings settings,
@@ -71,6 +72,7 @@ public final class UnitScorer {
         if (!settings.importance().needsCalibration()) {
             return new Scored(reduce(settings, groups, magnitudes(salience, groups, model, tensors, source)), Double.NaN);
         }
+        checkSamples(samples);
         boolean residual = groups.stream().anyMatch(group -> group.kind() == Group.Kind.HIDDEN);
         Batch batch = Batch.of(samples);
         try (TaylorScores sink =
@@ -78,6 +80,24 @@ public final class UnitScorer {
             double loss = backward(model, batch, sink);
             sink.finishNorms(source);
             return new Scored(reduce(settings, groups, sink.scores(salience)), loss);
+        }
+    }
+
+    /// The mean over samples of their losses is the batch's loss only if all have the same length.
+    private static void checkSamples(int[][] samples) {
+        if (samples.length == 0) {
+            throw new IllegalArgumentException("no calibration samples");
+        }
+        int tokens = samples[0].length;
+        for (int j = 0; j < samples.length; j++) {
+            if (samples[j].length != tokens) {
+                throw new IllegalArgumentException("calibration sample %d has %d tokens, expected %d as the first has"
+                        .formatted(j, samples[j].length, tokens));
+            }
+        }
+        if (tokens < 2) {
+            throw new IllegalArgumentException(
+                    "calibration samples of " + tokens + " token have nothing to predict");
         }
     }
 
