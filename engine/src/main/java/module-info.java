@@ -1,5 +1,6 @@
 /// Checkpoints, Llama-family models forward and backward, structured pruning, generation.
 module espalier.engine {
+    requires espalier.bindings;
     requires transitive espalier.kernels;
     requires transitive com.fasterxml.jackson.databind;
 

@@ -224,6 +224,7 @@ final class PruneCommand extends JobCommand {
         try (ProgressMeter meter = new ProgressMeter(terminal(), "bytes checked")) {
             long[] done = {0};
             folder.checkpoint().checkFinite(bytes -> meter.at(done[0] += bytes, all));
+            folder.checkpoint().releasePages();
         }
     }
 

@@ -265,6 +265,11 @@ public final class Checkpoint implements AutoCloseable {
         verifyUnchanged();
     }
 
+    /// See [SafetensorsFile#releasePages].
+    public void releasePages() {
+        files.forEach(SafetensorsFile::releasePages);
+    }
+
     /// Identifies the weights: SHA-256 over name, type, shape and bytes of every tensor in order of name. Reads them all.
     ///
     /// @return lower-case hexadecimal digits

@@ -1,5 +1,6 @@
 package espalier.engine.weights;
 
+import espalier.bindings.MappedMemory;
 import java.io.EOFException;
 import java.io.IOException;
 import java.lang.foreign.Arena;
@@ -160,6 +161,12 @@ public final class SafetensorsFile implements AutoCloseable {
             throw CheckpointException.in(path, "changed while it was open: it was modified at "
                     + now.lastModifiedTime() + ", expected " + opened.lastModifiedTime());
         }
+    }
+
+    /// Lets the pages that were read so far leave this process. The system keeps them cached, and they come back when
+    /// they are read again; what a scan of the whole file touched no longer counts as memory in use.
+    public void releasePages() {
+        MappedMemory.advise(data, MappedMemory.Advice.DONT_NEED);
     }
 
     /// Does work that reads the mapping of `file` by `get` or `copy`, with the fault that a shrunken file causes
