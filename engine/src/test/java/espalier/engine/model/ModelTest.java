@@ -128,6 +128,30 @@ class ModelTest {
                     error(() -> RandomModel.logits(model, Batch.of(new int[] {-1}))));
             Batch negative = new Batch(new int[] {1}, new int[] {0, 1}, new int[] {-1}, Optional.empty());
             assertTrue(error(() -> RandomModel.logits(model, negative)).contains("-1"));
+
+            int other = cache.newSequence();
+            assertEquals("tokens of sequence 1 must be positive, got 0",
+                    error(() -> new Batch(new int[2], new int[] {0, 2, 2}, new int[] {0, 1}, Optional.empty())));
+            assertEquals("a batch of 2 sequences continues [1, 1] of the cache",
+                    error(() -> continued(cache, new int[] {0, 1, 2}, new int[] {0, 1}, other, other)));
+            assertEquals("a batch of 1 sequences continues [] of the cache",
+                    error(() -> continued(cache, new int[] {0, 2}, new int[] {0, 1})));
+            assertEquals("token 1 continues sequence 1 at position 2, expected 1",
+                    error(() -> continued(cache, new int[] {0, 2}, new int[] {0, 2}, other)));
+        }
+    }
+
+    private static Batch continued(KvCache cache, int[] start, int[] positions, int... sequences) {
+        return new Batch(new int[2], start, positions, Optional.of(new Batch.KvSlots(cache, sequences)));
+    }
+
+    @Test
+    void headsOfOneSize() {
+        ModelShape mixed = SHAPE.withWidths(
+                12, List.of(LayerShape.uniform(2, 2, 4, 3), LayerShape.uniform(2, 2, 8, 3)));
+        try (Ops ops = Backends.open(Backends.Choice.SCALAR, 1); RandomModel random = new RandomModel(mixed, 7)) {
+            assertEquals("layers have heads of [4, 8] channels; a model with more than one head_dim cannot be run",
+                    error(() -> Model.load(random, mixed, ops)));
         }
     }
 
