@@ -5,6 +5,7 @@ import static espalier.engine.testing.Compare.relativeError;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
@@ -13,6 +14,7 @@ import espalier.engine.generate.GenerationRequest;
 import espalier.engine.generate.Generator;
 import espalier.engine.generate.Sampler;
 import espalier.engine.generate.SamplingOptions;
+import espalier.engine.model.Architecture;
 import espalier.engine.model.Batch;
 import espalier.engine.model.Gates;
 import espalier.engine.model.Hidden;
@@ -449,6 +451,21 @@ class CompactionTest {
             }
             assertTrue(after.config().tied());
         }
+    }
+
+    @Test
+    void aFactorThatCannotBeUndone() {
+        float[] hidden = new float[14];
+        Arrays.fill(hidden, 0.5f);
+        hidden[3] = 0;
+        SoftFactors factors = new SoftFactors(List.of(), List.of(), hidden);
+        ModelShape tied = shape(true, Biases.NONE, GROUPS);
+        PruningPlan all = PruningPlan.keepAll(tied).withFactors(factors);
+        var e = assertThrows(IllegalArgumentException.class, () -> Surgery.of(Architecture.LLAMA, all));
+        assertEquals("hidden channel 3 is kept with the factor 0, which the final norm of a tied model cannot undo",
+                e.getMessage());
+        Surgery.of(Architecture.LLAMA, all.withHidden(new int[] {0, 1, 2, 4}, NormRule.EXACT));
+        Surgery.of(Architecture.LLAMA, PruningPlan.keepAll(shape(false, Biases.NONE, GROUPS)).withFactors(factors));
     }
 
     @Test
