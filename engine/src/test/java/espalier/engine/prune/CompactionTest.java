@@ -453,6 +453,36 @@ class CompactionTest {
         }
     }
 
+    /// A gate multiplies what a projection puts out, its bias included.
+    @ParameterizedTest
+    @EnumSource(Backends.Choice.class)
+    void factorsReachTheBiases(Backends.Choice choice) throws IOException {
+        for (boolean tied : new boolean[] {false, true}) {
+            ModelShape shape = shape(tied, LLAMA_BIASES, GROUPS, UNEQUAL);
+            Path source = folder.resolve("source-" + tied);
+            try (RandomModel random = new RandomModel(shape, 7)) {
+                random.write(source, StoredType.F32);
+            }
+            float[] hidden = new float[14];
+            IntStream.range(0, 14).forEach(i -> hidden[i] = 0.3f + 0.05f * i);
+            List<float[]> ffn = List.of(new float[11], new float[9]);
+            ffn.forEach(factors -> IntStream.range(0, factors.length).forEach(i -> factors[i] = 0.2f + 0.07f * i));
+            PruningPlan plan = PruningPlan.keepAll(shape)
+                    .withHidden(new int[] {1, 2, 3, 7, 8, 11}, NormRule.EXACT)
+                    .withFactors(new SoftFactors(List.of(), ffn, hidden));
+            Path out = folder.resolve("out-" + tied);
+            try (Ops ops = Backends.open(choice, 2); ModelFolder open = ModelFolder.open(source, ops)) {
+                assertTrue(Compaction.write(open, plan, request(out, shape)).maskedDifference() < 1e-6);
+            }
+            try (Checkpoint before = Checkpoint.open(source); Checkpoint after = Checkpoint.open(out)) {
+                String bias = "model.layers.1.mlp.down_proj.bias";
+                assertEquals((float) (before.get(bias).get(3) * (double) hidden[3]), after.get(bias).get(2));
+                bias = "model.layers.0.mlp.up_proj.bias";
+                assertEquals((float) (before.get(bias).get(4) * (double) ffn.get(0)[4]), after.get(bias).get(4));
+            }
+        }
+    }
+
     @Test
     void aFactorThatCannotBeUndone() {
         float[] hidden = new float[14];
