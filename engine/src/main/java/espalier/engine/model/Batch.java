@@ -1,6 +1,7 @@
 package espalier.engine.model;
 
 import espalier.kernels.Check;
+import java.util.Arrays;
 import java.util.Optional;
 
 /// Token sequences packed one after the other, without padding.
@@ -14,16 +15,40 @@ public record Batch(int[] ids, int[] sequenceStart, int[] positions, Optional<Kv
     ///
     /// @param cache keys and values
     /// @param sequences `[sequences]`, from [KvCache#newSequence]
-    public record KvSlots(KvCache cache, int[] sequences) {}
+    public record KvSlots(KvCache cache, int[] sequences) {
+        private void check(int[] sequenceStart, int[] positions) {
+            if (sequences.length != sequenceStart.length - 1
+                    || Arrays.stream(sequences).distinct().count() != sequences.length) {
+                throw new IllegalArgumentException("a batch of %d sequences continues %s of the cache".formatted(
+                        sequenceStart.length - 1, Arrays.toString(sequences)));
+            }
+            for (int s = 0; s < sequences.length; s++) {
+                int length = cache.length(sequences[s]);
+                for (int row = sequenceStart[s]; row < sequenceStart[s + 1]; row++) {
+                    int expected = length + row - sequenceStart[s];
+                    if (positions[row] != expected) {
+                        throw new IllegalArgumentException("token %d continues sequence %d at position %d, expected %d"
+                                .formatted(row, sequences[s], positions[row], expected));
+                    }
+                }
+            }
+        }
+    }
 
-    /// Checks that the lengths agree.
+    /// Checks that the lengths agree and that no sequence is empty.
     public Batch {
         Check.positive("tokens", ids.length);
+        for (int s = 1; s < sequenceStart.length; s++) {
+            Check.positive("tokens of sequence " + (s - 1), sequenceStart[s] - sequenceStart[s - 1]);
+        }
         if (positions.length != ids.length
                 || sequenceStart[0] != 0
                 || sequenceStart[sequenceStart.length - 1] != ids.length) {
             throw new IllegalArgumentException("%d ids, %d positions, sequences that end at %d"
                     .formatted(ids.length, positions.length, sequenceStart[sequenceStart.length - 1]));
+        }
+        if (cache.isPresent()) {
+            cache.get().check(sequenceStart, positions);
         }
     }
 

@@ -1,5 +1,6 @@
 package espalier.engine.model;
 
+import espalier.engine.weights.LayerShape;
 import espalier.kernels.Ops;
 import espalier.kernels.RopeTable;
 import espalier.kernels.StoredMatrix;
@@ -7,6 +8,7 @@ import espalier.kernels.Tensor;
 import espalier.kernels.Weight;
 import espalier.kernels.Workspace;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.function.IntFunction;
 import java.util.stream.IntStream;
@@ -45,7 +47,8 @@ public final class Model implements AutoCloseable {
     /// @param shape which tensors to expect
     /// @param ops the backend
     /// @return the model with all its layers
-    /// @throws IllegalArgumentException naming the first tensor that is missing or has another shape
+    /// @throws IllegalArgumentException naming the first tensor that is missing or has another shape, or if layers have
+    ///     different head sizes
     public static Model load(WeightSource source, ModelShape shape, Ops ops) {
         Workspace memory = ops.newWorkspace();
         List<DecoderLayer> all = IntStream.range(0, shape.layers().size())
@@ -62,8 +65,10 @@ public final class Model implements AutoCloseable {
     /// @param memory freed with the model
     /// @param layers gives layer `i`; the one given before is not used any more
     /// @return the model
+    /// @throws IllegalArgumentException as above
     public static Model load(
             WeightSource source, ModelShape shape, Ops ops, Workspace memory, IntFunction<DecoderLayer> layers) {
+        requireOneHeadDim(shape);
         StoredMatrix table = source.matrix("model.embed_tokens.weight", shape.vocab(), shape.hidden());
         Weight embedding = ops.prepare(table);
         Weight head = shape.tied()
@@ -71,6 +76,15 @@ public final class Model implements AutoCloseable {
                 : ops.prepare(source.matrix("lm_head.weight", shape.vocab(), shape.hidden()));
         Norm finalNorm = loadNorm(source, shape, NormSite.FINAL, 0, ops, memory);
         return new Model(shape, ops, memory, embedding, layers, finalNorm, head);
+    }
+
+    /// All layers share one table of rotations.
+    private static void requireOneHeadDim(ModelShape shape) {
+        int[] sizes = shape.layers().stream().mapToInt(LayerShape::headDim).distinct().toArray();
+        if (sizes.length > 1) {
+            throw new IllegalArgumentException("layers have heads of " + Arrays.toString(sizes)
+                    + " channels; a model with more than one head_dim cannot be run");
+        }
     }
 
     static Norm loadNorm(

@@ -27,7 +27,9 @@ record Surgery(PruningPlan plan, Map<String, TensorCut> cuts) {
     /// @param architecture the model's family
     /// @param plan what is kept
     /// @return the cuts
+    /// @throws IllegalArgumentException if a kept hidden channel of a tied model has the factor 0
     static Surgery of(Architecture architecture, PruningPlan plan) {
+        requireUndoable(plan);
         ChannelGraph graph = architecture.graph(plan.source());
         Map<String, TensorCut> bySourceName = new LinkedHashMap<>();
         for (Step step : graph.steps()) {
@@ -38,6 +40,15 @@ record Surgery(PruningPlan plan, Map<String, TensorCut> cuts) {
             cuts.put(tensor.name(), bySourceName.get(sourceName(tensor.name(), plan.keptLayers())));
         }
         return new Surgery(plan, cuts);
+    }
+
+    private static void requireUndoable(PruningPlan plan) {
+        for (int channel : plan.keptHidden()) {
+            if (plan.source().tied() && plan.factors().hidden(channel) == 0) {
+                throw new IllegalArgumentException("hidden channel " + channel + " is kept with the factor 0, which the"
+                        + " final norm of a tied model cannot undo");
+            }
+        }
     }
 
     /// Layer `i` of the result is layer `keptLayers[i]` of the source.

@@ -5,6 +5,7 @@ import static espalier.engine.testing.Compare.relativeError;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
@@ -13,6 +14,7 @@ import espalier.engine.generate.GenerationRequest;
 import espalier.engine.generate.Generator;
 import espalier.engine.generate.Sampler;
 import espalier.engine.generate.SamplingOptions;
+import espalier.engine.model.Architecture;
 import espalier.engine.model.Batch;
 import espalier.engine.model.Gates;
 import espalier.engine.model.Hidden;
@@ -449,6 +451,51 @@ class CompactionTest {
             }
             assertTrue(after.config().tied());
         }
+    }
+
+    /// A gate multiplies what a projection puts out, its bias included.
+    @ParameterizedTest
+    @EnumSource(Backends.Choice.class)
+    void factorsReachTheBiases(Backends.Choice choice) throws IOException {
+        for (boolean tied : new boolean[] {false, true}) {
+            ModelShape shape = shape(tied, LLAMA_BIASES, GROUPS, UNEQUAL);
+            Path source = folder.resolve("source-" + tied);
+            try (RandomModel random = new RandomModel(shape, 7)) {
+                random.write(source, StoredType.F32);
+            }
+            float[] hidden = new float[14];
+            IntStream.range(0, 14).forEach(i -> hidden[i] = 0.3f + 0.05f * i);
+            List<float[]> ffn = List.of(new float[11], new float[9]);
+            ffn.forEach(factors -> IntStream.range(0, factors.length).forEach(i -> factors[i] = 0.2f + 0.07f * i));
+            PruningPlan plan = PruningPlan.keepAll(shape)
+                    .withHidden(new int[] {1, 2, 3, 7, 8, 11}, NormRule.EXACT)
+                    .withFactors(new SoftFactors(List.of(), ffn, hidden));
+            Path out = folder.resolve("out-" + tied);
+            try (Ops ops = Backends.open(choice, 2); ModelFolder open = ModelFolder.open(source, ops)) {
+                assertTrue(Compaction.write(open, plan, request(out, shape)).maskedDifference() < 1e-6);
+            }
+            try (Checkpoint before = Checkpoint.open(source); Checkpoint after = Checkpoint.open(out)) {
+                String bias = "model.layers.1.mlp.down_proj.bias";
+                assertEquals((float) (before.get(bias).get(3) * (double) hidden[3]), after.get(bias).get(2));
+                bias = "model.layers.0.mlp.up_proj.bias";
+                assertEquals((float) (before.get(bias).get(4) * (double) ffn.get(0)[4]), after.get(bias).get(4));
+            }
+        }
+    }
+
+    @Test
+    void aFactorThatCannotBeUndone() {
+        float[] hidden = new float[14];
+        Arrays.fill(hidden, 0.5f);
+        hidden[3] = 0;
+        SoftFactors factors = new SoftFactors(List.of(), List.of(), hidden);
+        ModelShape tied = shape(true, Biases.NONE, GROUPS);
+        PruningPlan all = PruningPlan.keepAll(tied).withFactors(factors);
+        var e = assertThrows(IllegalArgumentException.class, () -> Surgery.of(Architecture.LLAMA, all));
+        assertEquals("hidden channel 3 is kept with the factor 0, which the final norm of a tied model cannot undo",
+                e.getMessage());
+        Surgery.of(Architecture.LLAMA, all.withHidden(new int[] {0, 1, 2, 4}, NormRule.EXACT));
+        Surgery.of(Architecture.LLAMA, PruningPlan.keepAll(shape(false, Biases.NONE, GROUPS)).withFactors(factors));
     }
 
     @Test
