@@ -330,6 +330,7 @@ final class PruneCommand extends JobCommand {
             json.put("calibration_loss", planned.loss);
         }
         json.put("masked_difference", written.maskedDifference());
+        json.put("logits_difference", written.logitsDifference());
         json.put("rounding_difference", written.roundingDifference());
         ArrayNode notices = json.putArray("notices");
         planned.notices.forEach(notice -> notices.add(notice.message()));
@@ -338,7 +339,7 @@ final class PruneCommand extends JobCommand {
         String text = """
                 %s: %,d parameters before, %,d after (%.2f%% of prunable, %.2f%% of all removed)
                 multiply-accumulates %,d before, %,d after
-                proof: plan and masked model differ by %.2g, the written file by %.2g more through rounding
+                proof: stages of plan and masked model differ by at most %.2g, logits by %.2g, the file's by %.2g more
                 %.1f s, peak memory %,d bytes"""
                 .formatted(
                         out,
@@ -349,6 +350,7 @@ final class PruneCommand extends JobCommand {
                         sizeBefore.macs(),
                         sizeAfter.macs(),
                         written.maskedDifference(),
+                        written.logitsDifference(),
                         written.roundingDifference(),
                         seconds,
                         json.get("peak_bytes").longValue());

@@ -173,6 +173,36 @@ public final class Model implements AutoCloseable {
         }
     }
 
+    /// Runs one layer alone, for proofs that compare layers.
+    ///
+    /// @param layer index of the layer
+    /// @param x `[tokens, hidden]`, the residual stream before it
+    /// @param batch the tokens, without a cache
+    /// @param pass the role
+    /// @param ws holds the result
+    /// @return `[tokens, hidden]`, the residual stream after it
+    public Tensor layer(int layer, Tensor x, Batch batch, Pass pass, Workspace ws) {
+        Tensor y = ws.take(batch.tokens(), shape.hidden());
+        long mark = ws.mark();
+        checkTokens(batch);
+        layers.apply(layer).forward(y, x, call(layer, batch, pass, ws));
+        ws.release(mark);
+        return y;
+    }
+
+    /// Runs the final norm alone, likewise.
+    ///
+    /// @param x `[tokens, hidden]`, the residual stream after the last layer
+    /// @param batch the tokens
+    /// @param pass the role
+    /// @param ws holds the result
+    /// @return `[tokens, hidden]`
+    public Tensor normed(Tensor x, Batch batch, Pass pass, Workspace ws) {
+        Tensor normed = ws.take(batch.tokens(), shape.hidden());
+        finalNorm.forward(normed, ws.take(batch.tokens(), 1), x, call(0, batch, pass, ws));
+        return normed;
+    }
+
     /// Carries a gradient back through the model; adapter, gate and weight gradients go where the pass says.
     ///
     /// @param hidden from a forward that kept at least the layer inputs, over a batch without a cache

@@ -30,7 +30,7 @@ import java.util.Optional;
 /// then, before the folder gets its name, that it holds exactly the intended bytes. Source and result are never mapped at
 /// the same time.
 public final class Compaction {
-    /// Largest relative difference, in the norm of the logits, between the masked model and the plan applied in F32.
+    /// Largest relative difference between a stage of the masked model and of the plan applied in F32, see [PlanProof].
     public static final double TOLERANCE = 1e-5;
 
     /// Where to and how.
@@ -51,10 +51,14 @@ public final class Compaction {
     ///
     /// @param shape of the smaller model
     /// @param bytes of its tensors
-    /// @param maskedDifference relative difference of the logits of the plan applied in F32 from the masked model's
+    /// @param maskedDifference largest relative difference of a stage of the plan applied in F32 from the masked model's,
+    ///     both given the same input: at most [#TOLERANCE]
+    /// @param logitsDifference relative difference of the logits of the two, run from end to end: rounding, amplified by
+    ///     the layers between
     /// @param roundingDifference relative difference of the written model's logits from those: what rounding to the
     ///     result's element type caused
-    public record Written(ModelShape shape, long bytes, double maskedDifference, double roundingDifference) {}
+    public record Written(
+            ModelShape shape, long bytes, double maskedDifference, double logitsDifference, double roundingDifference) {}
 
     private Compaction() {}
 
@@ -70,15 +74,14 @@ public final class Compaction {
         Ops ops = source.model().ops();
         Surgery surgery = Surgery.of(Architecture.forModelType(source.config().modelType()), plan);
         Batch probe = Batch.of(request.probe());
-        float[] planned;
-        double maskedDifference;
+        PlanProof.Result proof;
         try (StreamedModel smaller = new StreamedModel(surgery, source.weights(), ops)) {
-            planned = logits(smaller.model(), probe, Pass.plain(smaller.model().shape().layers().size()));
-            maskedDifference = difference(planned, maskedLogits(source.model(), plan, probe));
+            proof = PlanProof.run(source.model(), smaller.model(), plan, probe);
         }
-        if (!(maskedDifference <= TOLERANCE)) {
-            throw new IllegalStateException("the plan applied in F32 differs from the masked model by %g, at most %g is due to"
-                    .formatted(maskedDifference, TOLERANCE) + " rounding: the result was not written");
+        if (!(proof.stageDifference() <= TOLERANCE)) {
+            throw new IllegalStateException("the plan applied in F32 differs from the masked model by %g at %s, rounding"
+                    .formatted(proof.stageDifference(), proof.stage())
+                    + " explains at most %g: the result was not written".formatted(TOLERANCE));
         }
         List<CutTensor> tensors = cutTensors(surgery, source, request.dtype());
         ObjectNode config = config(source, plan, tensors).toJson(source.config());
@@ -93,16 +96,15 @@ public final class Compaction {
                     // What was proved and what was written are the same only if the source is what it was.
                     source.checkpoint().verifyUnchanged();
                     source.close();
-                    roundingDifference[0] = proveFile(folder, tensors, probe, planned, ops);
+                    roundingDifference[0] = proveFile(folder, tensors, probe, proof.logits(), ops);
                 });
         long bytes = tensors.stream().mapToLong(tensor -> tensor.toWrite().bytes()).sum();
-        return new Written(plan.resultShape(), bytes, maskedDifference, roundingDifference[0]);
-    }
-
-    private static float[] maskedLogits(Model model, PruningPlan plan, Batch probe) {
-        try (Workspace masks = model.ops().newWorkspace()) {
-            return logits(model, probe, MaskedModel.pass(plan, model.ops(), masks));
-        }
+        return new Written(
+                plan.resultShape(),
+                bytes,
+                proof.stageDifference(),
+                proof.logitsDifference(),
+                roundingDifference[0]);
     }
 
     private static List<CutTensor> cutTensors(Surgery surgery, ModelFolder source, Optional<DType> dtype) {
@@ -159,7 +161,7 @@ public final class Compaction {
     }
 
     /// `|a - b| / |b|`; NaN where either has one.
-    private static double difference(float[] a, float[] b) {
+    static double difference(float[] a, float[] b) {
         double difference = 0;
         double norm = 0;
         for (int i = 0; i < b.length; i++) {
