@@ -27,8 +27,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/// Gradients of a two-layer toy against finite differences of its loss (llm-pruner.md §12, check 6): every weight, every
-/// gate and both factors of every adapter, with all of them in use at once.
+/// Gradients of a two-layer toy against finite differences of its loss (llm-pruner.md §12, check 6): every weight,
+/// every gate and both factors of every adapter, with all of them in use at once.
 ///
 /// Kernels add up in float64 but hand on F32, so a loss of about 20 is known to about 1e-6. The stencil of four points
 /// has an error of the fourth order, which allows steps of 0.02: that leaves about 1e-4 for a derivative. Entries are

@@ -255,8 +255,8 @@ class ModelTest {
         }
         try (Checkpoint checkpoint = Checkpoint.open(folder.resolve("m"))) {
             var e = assertThrows(CheckpointException.class, () -> checkpoint.checkFinite(bytes -> {}));
-            assertEquals(folder.resolve("m/model.safetensors") + ": tensor model.layers.3.mlp.up_proj.weight [8, 12] has"
-                    + " NaN at flat index 5, expected finite weights", e.getMessage());
+            assertEquals(folder.resolve("m/model.safetensors") + ": tensor model.layers.3.mlp.up_proj.weight [8, 12]"
+                    + " has NaN at flat index 5, expected finite weights", e.getMessage());
         }
     }
 }

@@ -83,7 +83,8 @@ class CompactionTest {
 
     private static Compaction.Request request(Path out, ModelShape shape, Optional<DType> dtype) {
         return new Compaction.Request(
-                out, dtype, CheckpointWriter.Options.DEFAULT, Map.of("method", "test"), RandomModel.ids(shape, 2, 6, 1));
+                out, dtype, CheckpointWriter.Options.DEFAULT, Map.of("method", "test"),
+                RandomModel.ids(shape, 2, 6, 1));
     }
 
     /// Heads 1 to 3 and some channels stay in layer 0, one head and one channel in layer 1, nothing in layer 2.
@@ -133,7 +134,8 @@ class CompactionTest {
         Path out = folder.resolve("out");
         try (Ops ops = Backends.open(choice, 2)) {
             float[] masked;
-            try (ModelFolder open = ModelFolder.open(source(shape, StoredType.F32), ops); Workspace ws = ops.newWorkspace()) {
+            try (ModelFolder open = ModelFolder.open(source(shape, StoredType.F32), ops);
+                    Workspace ws = ops.newWorkspace()) {
                 // Gates written by hand, so that the expectation does not come from the code that is tested.
                 List<Tensor> heads = List.of(
                         gate(ops, ws, 0, 1, 1, 1), gate(ops, ws, 0, 0, 1, 0, 0, 0), gate(ops, ws, 0, 0, 0, 0));
@@ -222,7 +224,8 @@ class CompactionTest {
         try (Ops ops = Backends.open(choice, 2)) {
             float[] state;
             float[] finalNorm;
-            try (ModelFolder open = ModelFolder.open(source(shape, StoredType.F32), ops); Workspace ws = ops.newWorkspace()) {
+            try (ModelFolder open = ModelFolder.open(source(shape, StoredType.F32), ops);
+                    Workspace ws = ops.newWorkspace()) {
                 Hidden hidden = open.model().forward(batch, Pass.plain(3), Keep.LAYER_INPUTS, ws);
                 state = RandomModel.host(ops, hidden.states().get(2));
                 finalNorm = open.checkpoint().get("model.norm.weight", 14).toFloats();
@@ -258,15 +261,20 @@ class CompactionTest {
         Path out = folder.resolve("out");
         try (Ops ops = Backends.open(Backends.Choice.SCALAR, 1)) {
             try (ModelFolder open = ModelFolder.open(source(shape, StoredType.BF16), ops)) {
-                Compaction.write(open, PruningPlan.keepAll(shape).withLayers(new int[] {0, 2}), request(out, shape));
+                PruningPlan plan = PruningPlan.keepAll(shape).withLayers(new int[] {0, 2});
+                Compaction.write(open, plan, request(out, shape));
             }
-            try (Checkpoint before = Checkpoint.open(folder.resolve("source")); Checkpoint after = Checkpoint.open(out)) {
-                for (String module : List.of("self_attn.q_proj.weight", "mlp.down_proj.bias", "input_layernorm.weight")) {
+            try (Checkpoint before = Checkpoint.open(folder.resolve("source"));
+                    Checkpoint after = Checkpoint.open(out)) {
+                for (String module : 
+                        List.of("self_attn.q_proj.weight", "mlp.down_proj.bias", "input_layernorm.weight")) {
                     assertArrayEquals(
-                            before.get("model.layers.2." + module).sha256(), after.get("model.layers.1." + module).sha256());
+                            before.get("model.layers.2." + module).sha256(),
+                            after.get("model.layers.1." + module).sha256());
                 }
             }
-            assertArrayEquals(new int[] {0, 2}, new GoldenTensors(out.resolve("espalier-plan.safetensors")).ints("layers"));
+            GoldenTensors stored = new GoldenTensors(out.resolve("espalier-plan.safetensors"));
+            assertArrayEquals(new int[] {0, 2}, stored.ints("layers"));
         }
     }
 
@@ -372,7 +380,8 @@ class CompactionTest {
             for (int c = 0; c < cols.length; c++) {
                 float expected = source.get((long) rows[r] * sourceCols + cols[c]);
                 float actual = cut.get((long) r * cols.length + c);
-                assertEquals(Float.floatToRawIntBits(expected), Float.floatToRawIntBits(actual), name + " " + r + " " + c);
+                assertEquals(
+                        Float.floatToRawIntBits(expected), Float.floatToRawIntBits(actual), name + " " + r + " " + c);
             }
         }
     }

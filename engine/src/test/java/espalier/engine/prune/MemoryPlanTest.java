@@ -48,11 +48,14 @@ class MemoryPlanTest {
         LayerShape plain = LayerShape.uniform(8, 8, 32, 700);
         return Stream.of(
                 Arguments.of("heads", shape(2000, 256, 3, plain), 4, 96),
-                Arguments.of("many layers, one long sample", shape(300, 128, 24, LayerShape.uniform(4, 4, 32, 300)), 1, 900),
-                Arguments.of("grouped queries", shape(2000, 192, 4, new LayerShape(new int[] {1, 7, 4}, 32, 500)), 4, 128),
+                Arguments.of("many layers, one long sample",
+                        shape(300, 128, 24, LayerShape.uniform(4, 4, 32, 300)), 1, 900),
+                Arguments.of("grouped queries",
+                        shape(2000, 192, 4, new LayerShape(new int[] {1, 7, 4}, 32, 500)), 4, 128),
                 Arguments.of("large vocabulary", shape(60_000, 64, 2, LayerShape.uniform(4, 1, 16, 128)), 4, 96),
                 Arguments.of("large ffn", shape(500, 128, 2, LayerShape.uniform(4, 2, 32, 4000)), 2, 256),
-                Arguments.of("narrow model, many samples", shape(30_000, 32, 2, LayerShape.uniform(2, 1, 16, 64)), 24, 64));
+                Arguments.of("narrow model, many samples",
+                        shape(30_000, 32, 2, LayerShape.uniform(2, 1, 16, 64)), 24, 64));
     }
 
     private static ModelShape shape(int vocab, int hidden, int layers, LayerShape layer) {
@@ -144,7 +147,7 @@ class MemoryPlanTest {
         assertEquals(1_003_350, plan.total());
         plan.require(1_003_350);
         var e = assertThrows(IllegalArgumentException.class, () -> plan.require(1_003_349));
-        assertEquals("not enough memory: the run needs 1,003,350 bytes (weights 1,000,000, kernels 2,350, copies 1,000),"
-                + " available are 1,003,349", e.getMessage());
+        assertEquals("not enough memory: the run needs 1,003,350 bytes (weights 1,000,000, kernels 2,350,"
+                + " copies 1,000), available are 1,003,349", e.getMessage());
     }
 }

@@ -58,10 +58,12 @@ class PruningBitsTest {
     /// Hashes of the scores, and of all that is written: heads and channels first, then hidden channels of the result.
     private static String digest(Path folder, String name, int threads) throws IOException {
         LayerRange all = new LayerRange(0, 2);
-        Path block = prune(folder.resolve("source"), folder.resolve(name + "-block"), new Selection.Local(all, all, 1), threads);
-        Path channel = prune(block, folder.resolve(name + "-channel"), new Selection.Channels(NormRule.EXACT), threads);
-        return hash(folder.resolve(name + "-block.scores")) + hash(folder.resolve(name + "-channel.scores")) + hash(block)
-                + hash(channel);
+        Path block = prune(folder.resolve("source"), folder.resolve(name + "-block"),
+                new Selection.Local(all, all, 1), threads);
+        Path channel = prune(block, folder.resolve(name + "-channel"),
+                new Selection.Channels(NormRule.EXACT), threads);
+        return hash(folder.resolve(name + "-block.scores")) + hash(folder.resolve(name + "-channel.scores"))
+                + hash(block) + hash(channel);
     }
 
     private static Path prune(Path source, Path out, Selection selection, int threads) throws IOException {
@@ -70,7 +72,8 @@ class PruningBitsTest {
                 selection, new SizeTarget.GroupRatio(0.4), 1, 42);
         Path scores = Path.of(out + ".scores");
         Files.deleteIfExists(scores);
-        try (Ops ops = Backends.open(Backends.Choice.VECTOR, threads); ModelFolder open = ModelFolder.open(source, ops)) {
+        try (Ops ops = Backends.open(Backends.Choice.VECTOR, threads);
+                ModelFolder open = ModelFolder.open(source, ops)) {
             int[][] samples = RandomModel.ids(SHAPE, 2, 8, 3);
             LlmPruner.Chosen chosen = LlmPruner.choose(open, settings, step -> samples,
                     Optional.of(new LlmPruner.ScoresAt(scores, Map.of())), Progress.NONE);
@@ -85,7 +88,8 @@ class PruningBitsTest {
         var digest = StoredTensor.newSha256();
         try (Stream<Path> files = Files.walk(path)) {
             for (Path file : files.filter(Files::isRegularFile).sorted().toList()) {
-                digest.update(file.getFileName().toString().replaceFirst("^[^.]*-", "").getBytes(StandardCharsets.UTF_8));
+                String name = file.getFileName().toString().replaceFirst("^[^.]*-", "");
+                digest.update(name.getBytes(StandardCharsets.UTF_8));
                 digest.update(Files.readAllBytes(file));
             }
         }

@@ -86,7 +86,8 @@ class UnitScorerTest {
                     assertTrue(scored.loss() > 1 && scored.loss() < 20, "loss " + scored.loss());
                     for (UnitScores units : scored.units()) {
                         double[] expected = bruteForce(units.group(), importance, random, graph, perSample);
-                        assertClose(importance + ", " + units.group().name(), floats(expected), floats(units.scores()), 1e-4);
+                        assertClose(importance + ", " + units.group().name(),
+                                floats(expected), floats(units.scores()), 1e-4);
                     }
                 }
             }
@@ -131,7 +132,8 @@ class UnitScorerTest {
 
     private static Map<String, float[]> gradients(Model model, Batch batch) {
         Map<String, float[]> gradients = new HashMap<>();
-        try (WholeGradients sink = new WholeGradients(model.ops(), model.shape()); Workspace ws = model.ops().newWorkspace()) {
+        try (WholeGradients sink = new WholeGradients(model.ops(), model.shape());
+                Workspace ws = model.ops().newWorkspace()) {
             int[] targets = batch.nextTokens();
             float scale = 1f / (batch.tokens() - batch.sequences());
             Pass pass = Pass.plain(model.shape().layers().size()).withWeightGradients(sink);
@@ -159,8 +161,8 @@ class UnitScorerTest {
         return floats;
     }
 
-    /// Checks 7 and 8: one absolute value for each channel is at most the sum of those of its elements, and A is not the
-    /// squared gradient of the batch.
+    /// Checks 7 and 8: one absolute value for each channel is at most the sum of those of its elements, and A is not
+    /// the squared gradient of the batch.
     @ParameterizedTest
     @EnumSource(Backends.Choice.class)
     void inequalitiesBetweenTheVariants(Backends.Choice choice) {
@@ -214,8 +216,8 @@ class UnitScorerTest {
         return floats(rows);
     }
 
-    /// Check 9: query heads 0 to 3 matter, 1 and 3 most, and read key/value head 0, so it survives. The released fold adds
-    /// 1 and 3 to key/value head 1. The gradient of a query head grows with its columns of o_proj.
+    /// Check 9: query heads 0 to 3 matter, 1 and 3 most, and read key/value head 0, so it survives. The released fold
+    /// adds 1 and 3 to key/value head 1. The gradient of a query head grows with its columns of o_proj.
     @ParameterizedTest
     @EnumSource(Backends.Choice.class)
     void importantQueryHeadsSaveTheirKeyValueHead(Backends.Choice choice) {
