@@ -8,6 +8,7 @@ import espalier.engine.model.MemoryPlan;
 import espalier.engine.model.ModelShape;
 import espalier.engine.model.ModelSize;
 import espalier.engine.prune.Groups;
+import espalier.engine.prune.PruningMemory;
 import espalier.engine.weights.Checkpoint;
 import espalier.engine.weights.LayerShape;
 import espalier.engine.weights.PretrainedConfig;
@@ -138,8 +139,8 @@ final class InspectCommand extends JobCommand {
         json.put("tied", shape.tied());
         put(json.putObject("memory"), MemoryPlan.inference(
                 shape, bytes, Math.min(USUAL_TOKENS, shape.maxPositions()), shape.maxPositions()));
-        put(json.putObject("prune_memory"), MemoryPlan.scoring(
-                shape, bytes, CALIBRATION_SAMPLES, CALIBRATION_TOKENS, PruneCommand.TILE_FLOATS));
+        put(json.putObject("prune_memory"), PruningMemory.withGradients(
+                Architecture.forModelType(config.modelType()), shape, bytes, CALIBRATION_SAMPLES, CALIBRATION_TOKENS));
         putLayers(json.putArray("layers"), shape);
         ArrayNode unsupported = json.putArray("unsupported");
         config.unsupported().forEach(unsupported::add);

@@ -11,6 +11,7 @@ import espalier.engine.prune.Compaction;
 import espalier.engine.prune.LlmPruner;
 import espalier.engine.prune.NormRule;
 import espalier.engine.prune.Notice;
+import espalier.engine.prune.PruningMemory;
 import espalier.engine.prune.PruningPlan;
 import espalier.engine.prune.Selection;
 import espalier.engine.prune.SizeTarget;
@@ -64,8 +65,6 @@ final class PruneCommand extends JobCommand {
     private static final int PROBE_SEQUENCES = 2;
     private static final int PROBE_TOKENS = 32;
     private static final long PROBE_STREAM = 0x70726f6265L;
-    /// Gradient, mean square and one sample's gradient of a tile.
-    static final long TILE_FLOATS = 3L << 20;
 
     @Option(
             names = "--method",
@@ -211,11 +210,12 @@ final class PruneCommand extends JobCommand {
 
     private void checkMemory(ModelFolder folder) {
         boolean gradients = widths.mode != WidthOptions.Mode.LAYER && scoring.needsCalibration();
+        Architecture architecture = Architecture.forModelType(folder.config().modelType());
         ModelShape shape = folder.model().shape();
         long weights = folder.checkpoint().bytes();
         MemoryPlan plan = gradients
-                ? MemoryPlan.scoring(shape, weights, scoring.samples, scoring.tokens, TILE_FLOATS)
-                : MemoryPlan.inference(shape, weights, PROBE_SEQUENCES * PROBE_TOKENS, 0);
+                ? PruningMemory.withGradients(architecture, shape, weights, scoring.samples, scoring.tokens)
+                : PruningMemory.withoutGradients(architecture, shape, weights);
         plan.require(memory == null ? RunMemory.available() : memory);
     }
 

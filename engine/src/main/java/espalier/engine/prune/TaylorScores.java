@@ -25,6 +25,8 @@ import java.util.Set;
 /// of samples times what its rows contribute to the gradient of the batch.
 final class TaylorScores implements WeightGradients, AutoCloseable {
     private static final int TILE_ELEMENTS = 1 << 20;
+    /// What a tile takes: its gradient, the mean square, and one sample's gradient.
+    static final long MOST_TILE_FLOATS = 3L * TILE_ELEMENTS;
 
     private final Ops ops;
     private final Batch batch;

@@ -1,0 +1,47 @@
+package espalier.engine.prune;
+
+import espalier.engine.model.Architecture;
+import espalier.engine.model.MemoryPlan;
+import espalier.engine.model.ModelShape;
+import espalier.engine.model.ModelSize;
+
+/// How much memory a pruning will need.
+public final class PruningMemory {
+    private static final int PROBE_TOKENS = 64;
+
+    private PruningMemory() {}
+
+    /// A pruning whose scores need gradients.
+    ///
+    /// @param architecture the model's family
+    /// @param shape the model
+    /// @param weightBytes of its mapped files
+    /// @param samples calibration sequences
+    /// @param tokens of each
+    /// @return the plan
+    public static MemoryPlan withGradients(
+            Architecture architecture, ModelShape shape, long weightBytes, int samples, int tokens) {
+        MemoryPlan plan = MemoryPlan.scoring(shape, weightBytes, samples, tokens, TaylorScores.MOST_TILE_FLOATS);
+        return plan.with("cut_layer", cutLayer(architecture, shape, weightBytes));
+    }
+
+    /// A pruning by magnitudes, at random, or of whole layers.
+    ///
+    /// @param architecture the model's family
+    /// @param shape the model
+    /// @param weightBytes of its mapped files
+    /// @return the plan
+    public static MemoryPlan withoutGradients(Architecture architecture, ModelShape shape, long weightBytes) {
+        MemoryPlan plan = MemoryPlan.inference(shape, weightBytes, PROBE_TOKENS, 0);
+        return plan.with("cut_layer", cutLayer(architecture, shape, weightBytes));
+    }
+
+    /// What [StreamedModel] holds at most of the smaller model: one layer, embedding and lm_head, as large as before.
+    private static long cutLayer(Architecture architecture, ModelShape shape, long weightBytes) {
+        ModelSize size = ModelSize.of(architecture, shape);
+        long inLayers = size.layers().stream().mapToLong(ModelSize.LayerSize::parameters).sum();
+        long largest = size.layers().stream().mapToLong(ModelSize.LayerSize::parameters).max().orElse(0);
+        double bytesPerParameter = (double) weightBytes / size.parameters();
+        return Math.round((largest + size.parameters() - inLayers) * bytesPerParameter);
+    }
+}
