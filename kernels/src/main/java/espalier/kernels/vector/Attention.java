@@ -82,17 +82,8 @@ final class Attention implements AutoCloseable {
         }
         for (int i = 0; i < batch * m; i++) {
             long at = out.address() + offset + 4 * ((long) (i % rows) * q.cols() + (long) (i / rows) * headDim);
-            AttentionKernels.scale(at, headDim, ALL.get(F, factors + 4L * i));
+            Elementwise.scaled(at, at, ALL.get(F, factors + 4L * i), headDim);
         }
-    }
-
-    /// @return bytes of scratch held
-    long heldBytes() {
-        long bytes = 0;
-        for (PackBuffer buffer : scores) {
-            bytes += buffer.heldBytes();
-        }
-        return bytes;
     }
 
     /// @param scoresOfRow scores that belong to a query row

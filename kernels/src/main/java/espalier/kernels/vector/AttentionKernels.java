@@ -95,19 +95,4 @@ final class AttentionKernels {
             zero.intoMemorySegment(ALL, row + i * W & ADDRESS, ORDER);
         }
     }
-
-    /// @param x a row, multiplied
-    /// @param count its length
-    /// @param factor by this
-    static void scale(long x, int count, float factor) {
-        FloatVector f = FloatVector.broadcast(S, factor);
-        int whole = count / L;
-        for (int i = 0; i < whole; i++) {
-            long at = x + i * W & ADDRESS;
-            f.mul(FloatVector.fromMemorySegment(S, ALL, at, ORDER)).intoMemorySegment(ALL, at, ORDER);
-        }
-        for (int i = whole * L; i < count; i++) {
-            ALL.set(F, x + 4L * i, factor * ALL.get(F, x + 4L * i));
-        }
-    }
 }

@@ -39,7 +39,7 @@ final class ColumnGates {
             if (accumulate) {
                 Elementwise.addScaled(y + offset, x + offset, gate, width);
             } else {
-                scaled(y + offset, x + offset, gate, width);
+                Elementwise.scaled(y + offset, x + offset, gate, width);
             }
         }
     }
@@ -63,19 +63,6 @@ final class ColumnGates {
         if (i < n) {
             VectorMask<Float> m = first(n - i);
             store(y, load(x, m).fma(load(z, m), load(y, m)), m);
-        }
-    }
-
-    /// `y = factor * x`.
-    static void scaled(long y, long x, float factor, int n) {
-        FloatVector f = FloatVector.broadcast(Lanes.F32, factor);
-        int i = 0;
-        for (; i <= n - L; i += L, y += W, x += W) {
-            store(y, load(x).mul(f));
-        }
-        if (i < n) {
-            VectorMask<Float> m = first(n - i);
-            store(y, load(x, m).mul(f), m);
         }
     }
 
@@ -119,7 +106,7 @@ final class ColumnGates {
             long gate = (long) run * Float.BYTES;
             double dot = RmsNorm.dot(dY + offset, x + offset, width);
             Access.set(sums + gate, (float) (Access.get(sums + gate) + dot));
-            scaled(dX + offset, dY + offset, Access.get(z.address() + gate), width);
+            Elementwise.scaled(dX + offset, dY + offset, Access.get(z.address() + gate), width);
         }
     }
 }

@@ -56,6 +56,19 @@ final class Elementwise {
         }
     }
 
+    /// `y = factor * x`.
+    static void scaled(long y, long x, float factor, int n) {
+        FloatVector f = FloatVector.broadcast(Lanes.F32, factor);
+        int i = 0;
+        for (; i <= n - L; i += L, y += W, x += W) {
+            store(y, load(x).mul(f));
+        }
+        if (i < n) {
+            VectorMask<Float> m = first(n - i);
+            store(y, load(x, m).mul(f), m);
+        }
+    }
+
     static void addSquare(Parallel parallel, Tensor y, Tensor x, float scale) {                     // y +=
         long to = y.address();
         long from = x.address();

@@ -262,15 +262,6 @@ final class Gemm implements AutoCloseable {
         return (int) ((long) n * i / parts);
     }
 
-    /// @return bytes of packing memory held
-    long heldBytes() {
-        long bytes = 4L * packedA.length;
-        for (int i = 0; i < packedB.length; i++) {
-            bytes += packedB[i].heldBytes() + 4L * localA[i].length;
-        }
-        return bytes;
-    }
-
     @Override
     public void close() {
         for (PackBuffer buffer : packedB) {

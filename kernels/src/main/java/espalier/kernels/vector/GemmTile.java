@@ -9,9 +9,9 @@ import jdk.incubator.vector.VectorSpecies;
 
 /// One tile of a matrix product from packed operands: up to [#ROWS] rows by [#COLUMNS] columns.
 ///
-/// Each element is `alpha` times a sum of partial sums over [#LONGEST_RUN] terms or fewer, each added from left to right
-/// with fused multiply-adds, whatever tile it falls in: how a product is cut into tiles does not change its bits. One sum
-/// over all terms would be a little faster and two to five times less accurate at the lengths of real models.
+/// Each element is `alpha` times a sum of partial sums over [#LONGEST_RUN] terms or fewer, each added from left to
+/// right with fused multiply-adds, whatever tile it falls in: how a product is cut into tiles does not change its bits.
+/// One sum over all terms would be a little faster and two to five times less accurate at the lengths of real models.
 final class GemmTile {
     /// Rows of the largest tile. With 512-bit registers there are 32 of them: 24 accumulators. Otherwise there may be
     /// 16 only: 12 accumulators.

@@ -47,14 +47,13 @@ final class Losses {
             sum = SoftmaxRows.sumOfExponentials(row, max, 1, vocab, lanes);
         } else {
             sum = SoftmaxRows.exponentials(row, max, 1, vocab, lanes);
-            ColumnGates.scaled(row, row, (float) (gradientScale / sum), vocab);
+            Elementwise.scaled(row, row, (float) (gradientScale / sum), vocab);
             Access.set(targetAddress, Access.get(targetAddress) - gradientScale);
         }
         return StrictMath.log(sum) - shifted;
     }
 
-    static void logSumExp(                                                                          // logSum =
-            Parallel parallel, PackBuffer[] scratch, double[] logSum, Tensor logits) {
+    static void logSumExp(Parallel parallel, PackBuffer[] scratch, double[] logSum, Tensor logits) { // logSum =
         Tasks.rows(parallel, logits.rows(), logits.cols(), (from, to, worker) -> {
             for (int t = from; t < to; t++) {
                 long row = logits.address() + (long) t * logits.cols() * Float.BYTES;
@@ -65,7 +64,8 @@ final class Losses {
         });
     }
 
-    static void crossEntropyTile(
+    /// The exponential of F32 takes the row's log-sum rounded; a factor puts the rest of it back.
+    static void crossEntropyTile(                                                                   // logits =
             Parallel parallel, PackBuffer[] scratch, Tensor logits, double[] logSum, int[] targets, int fromToken,
             float scale) {
         Tasks.rows(parallel, logits.rows(), logits.cols(), (from, to, worker) -> {
@@ -78,7 +78,7 @@ final class Losses {
                 float rounded = (float) logSum[t];
                 SoftmaxRows.exponentials(row, rounded, 1, logits.cols(), scratch[worker].ensure(2 * W));
                 double rest = StrictMath.exp(rounded - logSum[t]);
-                ColumnGates.scaled(row, row, (float) (scale * rest), logits.cols());
+                Elementwise.scaled(row, row, (float) (scale * rest), logits.cols());
                 int target = targets[t] - fromToken;
                 if (target >= 0 && target < logits.cols()) {
                     long address = row + (long) target * Float.BYTES;
@@ -117,7 +117,7 @@ final class Losses {
         } else {
             double factor = gradientScale / (double) tau;
             studentSum = SoftmaxRows.exponentials(student, studentMax, inverse, vocab, lanes);
-            ColumnGates.scaled(student, student, (float) (factor / studentSum), vocab);
+            Elementwise.scaled(student, student, (float) (factor / studentSum), vocab);
             SoftmaxRows.subtractExponentials(
                     student, teacher, teacherMax, inverse, (float) (factor / teacherSum), vocab);
         }

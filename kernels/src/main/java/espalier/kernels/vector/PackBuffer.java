@@ -26,11 +26,6 @@ final class PackBuffer implements AutoCloseable {
         return address;
     }
 
-    /// @return bytes held
-    long heldBytes() {
-        return bytes;
-    }
-
     /// Frees the memory; the buffer may be used again.
     @Override
     public void close() {

@@ -1,10 +1,18 @@
-/// The JDK Vector API backend. [VectorOps] is the way in: it checks arguments and names the kernel families.
+/// The JDK Vector API backend. Read it in this order:
 ///
-/// Common ground: [Lanes] (the process's one vector width), [Parallel] (threads), [Tasks] and [ColumnSums] (how
-/// element-wise work is cut), [Access] (loads and stores), [VectorMath] (the exponential), [CompilerDirectives].
-/// Products: [GemmOps], then [Gemm] and its tiles and packing, and [Gemv]; attention: [Attention] and
-/// [AttentionBackward]. The element-wise families, each beside its twin in `espalier.kernels.scalar`: [Elementwise],
-/// [WeightRows], [RmsNorm], [Rope], [SwiGlu], [ColumnGates], [Losses] (from the passes of [SoftmaxRows]), [Importance].
+/// 1. [VectorOps] is the way in: it checks arguments and names the kernel families.
+/// 2. Products: [GemmOps] chooses between [Gemm] (blocks and panels) with [GemmTile] under it (the innermost loops are
+///    [GemmShortTiles], [GemmMiddleTiles] and [GemmTallTiles], one method for each number of rows), and [Gemv] with
+///    [GemvKernels] (a few rows, the weight unpacked). [PackRows] and [PackColumns] make the panels, by
+///    [PackTranspose] and [PackConvert].
+/// 3. Attention: [Attention], cut by [AttentionTasks], and [AttentionBackward]: products on blocks of scores, with the
+///    row work of [AttentionKernels] between them.
+/// 4. [Parallel], the threads; [PackBuffer], the scratch memory that workers keep.
+/// 5. [Lanes], the process's one vector width, and [CompilerDirectives], which keep the tiles from C1.
+/// 6. The element-wise families, each beside its twin in `espalier.kernels.scalar`: [Elementwise], [WeightRows],
+///    [RmsNorm], [Rope], [SwiGlu], [ColumnGates], [Losses] (from the passes of [SoftmaxRows]) and [Importance]. They
+///    stand on [Tasks] and [ColumnSums] (how work is cut), [Access] (loads and stores) and [VectorMath] (the
+///    exponential).
 ///
 /// Kernels are static methods on absolute addresses with loops of few vector operations: from some number of them in
 /// one method on, the compiler stops inlining and boxes vectors, which costs a factor of ten. Rows that do not fill the
