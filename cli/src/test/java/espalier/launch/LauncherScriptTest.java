@@ -103,11 +103,22 @@ class LauncherScriptTest {
                 Map.of("JAVA_HOME", home.toString(), "ESPALIER_JAVA_OPTS", "-Xmx1g -Da=b"),
                 "generate", "--prompt", "two  words * $HOME", "");
         assertEquals(
-                "good jdk\n-Xmx1g\n-Da=b\n-jar\n" + project.toRealPath() + "/cli/target/espalier.jar\n"
+                "good jdk\n-XX:+UseSerialGC\n-Xmx1g\n-Da=b\n-jar\n" + project.toRealPath() + "/cli/target/espalier.jar\n"
                         + "generate\n--prompt\ntwo  words * $HOME\n\n",
                 run.out);
         assertEquals("", run.err);
         assertEquals(0, run.exit);
+    }
+
+    @Test
+    void aChosenCollectorIsKept() throws Exception {
+        jarFrom(later());
+        Path home = jdk("good", "25.0.3");
+        Run run = run(
+                project.resolve("espalier"),
+                Map.of("JAVA_HOME", home.toString(), "ESPALIER_JAVA_OPTS", "-XX:+UseParallelGC"),
+                "inspect");
+        assertTrue(run.out.startsWith("good\n-XX:+UseParallelGC\n-jar\n"), run.out + run.err);
     }
 
     @Test
