@@ -18,7 +18,7 @@ record ModulePattern(String name, boolean anchored) {
         String name = key.substring(anchored ? 1 : 0).replace("\\.", ".");
         for (int i = 0; i < name.length(); i++) {
             char c = name.charAt(i);
-            boolean isPlain = c == '.' || c == '_' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z';
+            boolean isPlain = c < 128 && (c == '.' || c == '_' || Character.isLetterOrDigit(c));
             if (!isPlain) {
                 throw refused(label, key);
             }

@@ -4,7 +4,7 @@
 /// Read next:
 ///
 /// - [LoraSettings] says which projections have adapters and of which sizes; [LoraModule] is one of them on a model.
-/// - [LoraState] holds the values ([LoraFactors]) apart from any backend. It is what goes into files and through surgery.
+/// - [LoraState] holds the values ([LoraFactors]) apart from any backend, for files and surgery.
 /// - [LoraWeights] holds them in a backend's memory with their gradients, for a pass and an optimiser.
 /// - [PeftAdapter] reads and writes the folders of Hugging Face PEFT; `PeftConfig` understands their configuration.
 /// - [LoraMerge] adds adapters to the weights and writes a checkpoint, after `MergeProof`; [MergedWeights] is the same

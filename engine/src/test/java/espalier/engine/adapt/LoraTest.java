@@ -102,7 +102,8 @@ class LoraTest {
     @Test
     void parametersAreThoseThatPassesUse() {
         LoraState state = random(SHAPE, LoraSettings.LLM_PRUNER);
-        try (Ops ops = Backends.open(Backends.Choice.SCALAR, 1); LoraWeights weights = LoraWeights.trained(state, ops)) {
+        try (Ops ops = Backends.open(Backends.Choice.SCALAR, 1);
+                LoraWeights weights = LoraWeights.trained(state, ops)) {
             assertEquals(state.parameters(), weights.trainableCount());
             LoraWeights.Parameter b = weights.parameters().get(1);
             assertEquals("model.layers.0.self_attn.q_proj.lora_B.weight", b.name());
@@ -157,8 +158,8 @@ class LoraTest {
         "\"use_dora\":true | use_dora is true, which is not supported; expected it to be absent, null, false or empty",
         "\"fan_in_fan_out\":true | fan_in_fan_out is true, which is not supported; expected it to be absent, null,"
                 + " false or empty",
-        "\"modules_to_save\":[\"lm_head\"] | modules_to_save is [\"lm_head\"], which is not supported; expected it to be"
-                + " absent, null, false or empty",
+        "\"modules_to_save\":[\"lm_head\"] | modules_to_save is [\"lm_head\"], which is not supported; expected it to"
+                + " be absent, null, false or empty",
         "\"bias\":\"all\" | bias is \"all\", expected none",
         "\"rank_pattern\":{\"(a+)+\":4} | rank_pattern: the key \"(a+)+\" is not a module name; other regular"
                 + " expressions are not supported",
