@@ -1,3 +1,14 @@
-/// Low-rank adapters: [Adapters] says which projections have a [LoraAdapter]. They travel in a forward pass as data, so
-/// the same frozen weights serve several roles.
+/// Low-rank adapters, from a pass to a file. [Adapters] says which projections of a model have a [LoraAdapter]; they
+/// travel in a forward pass as data, so the same frozen weights serve several roles.
+///
+/// Read next:
+///
+/// - [LoraSettings] says which projections have adapters and of which sizes; [LoraModule] is one of them on a model.
+/// - [LoraState] holds the values ([LoraFactors]) apart from any backend, for files and surgery.
+/// - [LoraWeights] holds them in a backend's memory with their gradients, for a pass and an optimiser.
+/// - [PeftAdapter] reads and writes the folders of Hugging Face PEFT; `PeftConfig` understands their configuration.
+/// - [LoraMerge] adds adapters to the weights and writes a checkpoint, after `MergeProof`; [MergedWeights] is the same
+///   seen as tensors.
+///
+/// Adapters of a model that is pruned are cut with it by [espalier.engine.prune.LoraCut].
 package espalier.engine.adapt;

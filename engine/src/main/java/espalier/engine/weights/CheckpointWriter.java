@@ -3,10 +3,7 @@ package espalier.engine.weights;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.file.FileAlreadyExistsException;
-import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
@@ -16,9 +13,7 @@ import java.util.Map;
 
 /// Writes a checkpoint folder, all or nothing.
 ///
-/// Everything is written into a folder beside the target, handed to the disk, and renamed; a reader sees the old
-/// checkpoint or the new one, never a part. A crash leaves folders whose names begin with a dot and end in `.tmp`:
-/// a new one that is not complete, or, between the two renames of a replacement, the complete old one.
+/// How a reader sees the old checkpoint or the new one, never a part, is told at [FolderWriter].
 public final class CheckpointWriter {
     private static final Map<String, String> METADATA = Map.of("format", "pt");
 
@@ -83,25 +78,12 @@ public final class CheckpointWriter {
             FolderCheck check)
             throws IOException {
         requireConsistent(target, config, tensors);
-        Path absolute = target.toAbsolutePath();
-        requireReplaceable(absolute, options.overwrite());
-        Path temporary = DurableFiles.temporarySibling(absolute);
-        try {
-            Files.createDirectory(temporary);
-            fill(temporary, config, tensors, sideFiles, options);
-            DurableFiles.syncTree(temporary);
-            check.check(temporary);
-            publish(temporary, absolute, options.overwrite());
-        } catch (IOException e) {
-            DurableFiles.deleteAfter(e, temporary);
-            if (e instanceof FileAlreadyExistsException) {
-                throw e;
-            }
-            throw DurableFiles.cannotWrite(target, e);
-        } catch (RuntimeException | Error e) {
-            DurableFiles.deleteAfter(e, temporary);
-            throw e;
-        }
+        FolderWriter.write(
+                target,
+                FolderWriter.Kind.CHECKPOINT,
+                options.overwrite(),
+                folder -> fill(folder, config, tensors, sideFiles, options),
+                check);
     }
 
     private static void requireConsistent(Path target, ObjectNode config, List<TensorToWrite> tensors) {
@@ -146,36 +128,7 @@ public final class CheckpointWriter {
     /// @throws FileAlreadyExistsException if the target exists and may not be replaced, or is not a checkpoint folder
     /// @throws IOException if the folder around it is missing or cannot be written to
     public static void checkTarget(Path target, boolean overwrite) throws IOException {
-        Path absolute = target.toAbsolutePath();
-        requireReplaceable(absolute, overwrite);
-        Path parent = absolute.getParent();
-        if (parent == null || !Files.isDirectory(parent)) {
-            throw new NoSuchFileException(target.toString(), null, "the folder around it does not exist");
-        }
-        Path probe = DurableFiles.temporarySibling(absolute);
-        try {
-            Files.createDirectory(probe);
-            Files.delete(probe);
-        } catch (IOException e) {
-            throw DurableFiles.cannotWrite(target, e);
-        }
-    }
-
-    /// Refuses to replace what does not look like a checkpoint: a mistyped target must not cost a home folder.
-    private static void requireReplaceable(Path target, boolean overwrite) throws IOException {
-        if (!Files.exists(target)) {
-            return;
-        }
-        if (!overwrite) {
-            throw new FileAlreadyExistsException(
-                    target.toString(), null, "exists already; it is replaced only on demand");
-        }
-        boolean checkpoint = Files.isDirectory(target)
-                && (Files.exists(target.resolve(PretrainedConfig.FILE_NAME)) || SideFiles.list(target).isEmpty());
-        if (!checkpoint) {
-            throw new FileAlreadyExistsException(
-                    target.toString(), null, "is not a checkpoint folder, so it is not replaced");
-        }
+        FolderWriter.checkTarget(target, FolderWriter.Kind.CHECKPOINT, overwrite);
     }
 
     private static void fill(
@@ -188,9 +141,9 @@ public final class CheckpointWriter {
         } else {
             writeShards(folder, shards);
         }
-        writeFile(folder, SideFile.text(PretrainedConfig.FILE_NAME, StrictJson.pretty(config)));
+        FolderWriter.writeFile(folder, SideFile.text(PretrainedConfig.FILE_NAME, StrictJson.pretty(config)));
         for (SideFile file : sideFiles) {
-            writeFile(folder, file);
+            FolderWriter.writeFile(folder, file);
         }
     }
 
@@ -205,17 +158,7 @@ public final class CheckpointWriter {
                 total += tensor.bytes();
             }
         }
-        writeFile(folder, SideFile.text(ShardIndex.FILE_NAME, new ShardIndex(fileOf).encode(total)));
-    }
-
-    private static void writeFile(Path folder, SideFile file) throws IOException {
-        Path path = folder.resolve(file.name());
-        Files.createDirectories(path.getParent());
-        try {
-            DurableFiles.writeNew(path, file.content()::writeTo);
-        } catch (IOException e) {
-            throw DurableFiles.cannotWrite(Path.of(file.name()), e);
-        }
+        FolderWriter.writeFile(folder, SideFile.text(ShardIndex.FILE_NAME, new ShardIndex(fileOf).encode(total)));
     }
 
     /// Fills shards in the order given, as transformers does: a tensor over the limit has a shard of its own and does
@@ -241,24 +184,5 @@ public final class CheckpointWriter {
             shards.add(current);
         }
         return shards;
-    }
-
-    private static void publish(Path temporary, Path target, boolean overwrite) throws IOException {
-        requireReplaceable(target, overwrite);
-        if (!Files.exists(target)) {
-            Files.move(temporary, target, StandardCopyOption.ATOMIC_MOVE);
-            DurableFiles.syncFolder(target.getParent());
-            return;
-        }
-        Path old = DurableFiles.temporarySibling(target);
-        Files.move(target, old, StandardCopyOption.ATOMIC_MOVE);
-        try {
-            Files.move(temporary, target, StandardCopyOption.ATOMIC_MOVE);
-        } catch (IOException e) {
-            Files.move(old, target, StandardCopyOption.ATOMIC_MOVE);
-            throw e;
-        }
-        DurableFiles.syncFolder(target.getParent());
-        DurableFiles.deleteTree(old);
     }
 }

@@ -100,8 +100,14 @@ public final class ExpectedTensors {
         tensors.add(new Expected(name, reason, shape));
     }
 
-    /// @return the message for a tensor of the wrong shape, without the file
-    static String shapeMessage(String name, long[] actual, long[] expected, String reason) {
+    /// What every reader says of a tensor that has another shape than expected.
+    ///
+    /// @param name of the tensor
+    /// @param actual shape
+    /// @param expected shape
+    /// @param reason why it is expected; may be empty
+    /// @return the message, without the file
+    public static String shapeMessage(String name, long[] actual, long[] expected, String reason) {
         return "tensor " + name + " has shape " + Arrays.toString(actual) + ", expected " + Arrays.toString(expected)
                 + (reason.isEmpty() ? "" : " (" + reason + ")");
     }

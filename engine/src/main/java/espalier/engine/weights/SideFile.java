@@ -1,5 +1,7 @@
 package espalier.engine.weights;
 
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -38,5 +40,15 @@ public record SideFile(String name, ByteSource content) {
     /// A text in UTF-8.
     public static SideFile text(String name, String text) {
         return new SideFile(name, out -> out.write(ByteBuffer.wrap(text.getBytes(StandardCharsets.UTF_8))));
+    }
+
+    /// A JSON object, indented as the Python tools write it.
+    ///
+    /// @param name relative to the folder
+    /// @param object its content, taken as it is now
+    /// @return the file
+    /// @throws IOException if it cannot be encoded
+    public static SideFile json(String name, ObjectNode object) throws IOException {
+        return text(name, StrictJson.pretty(object));
     }
 }

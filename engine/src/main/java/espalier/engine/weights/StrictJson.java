@@ -30,7 +30,7 @@ import java.util.Map;
 /// nothing after the value, at most 128 levels.
 ///
 /// The bytes are decoded here and not by the parser, which would guess UTF-16 and UTF-32 from the first bytes.
-final class StrictJson {
+public final class StrictJson {
     /// No JSON file of a checkpoint is larger; a safetensors header has the same limit.
     static final int MAX_BYTES = 100_000_000;
 
@@ -56,8 +56,11 @@ final class StrictJson {
 
     /// Reads a file that holds one JSON object.
     ///
+    /// @param file the file
+    /// @return the object
     /// @throws CheckpointException if it breaks a rule of this class
-    static ObjectNode readObject(Path file) throws IOException {
+    /// @throws IOException if it cannot be read
+    public static ObjectNode readObject(Path file) throws IOException {
         byte[] bytes;
         try (InputStream in = Files.newInputStream(file)) {
             bytes = in.readNBytes(MAX_BYTES + 1);

@@ -1,0 +1,38 @@
+package espalier.engine.adapt;
+
+import espalier.engine.model.ModelShape;
+import java.util.List;
+
+/// All adapters of a model at one moment, apart from any backend: what files hold, pruning cuts, and merging adds.
+///
+/// @param shape the model that they belong to
+/// @param settings their sizes
+/// @param factors one for each of [LoraSettings#modules], in that order
+public record LoraState(ModelShape shape, LoraSettings settings, List<LoraFactors> factors) {
+    /// Checks that the values are those that the settings call for.
+    public LoraState {
+        factors = List.copyOf(factors);
+        List<LoraModule> expected = settings.modules(shape);
+        List<LoraModule> actual = factors.stream().map(LoraFactors::module).toList();
+        if (!actual.equals(expected)) {
+            throw new IllegalArgumentException(
+                    "the adapters are of %s, expected %s".formatted(actual, expected));
+        }
+    }
+
+    /// @param shape the model
+    /// @param settings sizes
+    /// @param seed decides A; B is zero
+    /// @return adapters before training, which change nothing
+    public static LoraState initial(ModelShape shape, LoraSettings settings, long seed) {
+        List<LoraFactors> factors = settings.modules(shape).stream()
+                .map(module -> LoraFactors.initial(module, seed))
+                .toList();
+        return new LoraState(shape, settings, factors);
+    }
+
+    /// @return number of values in all factors
+    public long parameters() {
+        return factors.stream().mapToLong(factor -> factor.module().parameters()).sum();
+    }
+}

@@ -1,0 +1,153 @@
+package espalier.engine.weights;
+
+import java.io.IOException;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.List;
+
+/// Writes a folder, all or nothing.
+///
+/// Everything is written into a folder beside the target, handed to the disk, and renamed; a reader sees the old
+/// folder or the new one, never a part. A crash leaves folders whose names begin with a dot and end in `.tmp`:
+/// a new one that is not complete, or, between the two renames of a replacement, the complete old one.
+public final class FolderWriter {
+    private FolderWriter() {}
+
+    /// What a folder holds, so that nothing else is replaced by it.
+    public enum Kind {
+        /// A model.
+        CHECKPOINT("a checkpoint", PretrainedConfig.FILE_NAME),
+        /// A PEFT adapter.
+        ADAPTER("an adapter", "adapter_config.json");
+
+        private final String description;
+        private final String marker;
+
+        Kind(String description, String marker) {
+            this.description = description;
+            this.marker = marker;
+        }
+
+        /// @return the file that every folder of this kind has
+        public String marker() {
+            return marker;
+        }
+    }
+
+    /// Writes the content of a folder.
+    @FunctionalInterface
+    interface Fill {
+        void into(Path folder) throws IOException;
+    }
+
+    /// Writes a folder of a few files.
+    ///
+    /// @param target the folder; its parent must exist
+    /// @param kind of the folder
+    /// @param overwrite whether a folder of this kind that exists is replaced, after the new one is complete
+    /// @param files what it holds
+    /// @throws FileAlreadyExistsException if the target exists and may not be replaced, or is not of this kind
+    /// @throws IOException naming the file and the cause if something cannot be written; then the target is as it was
+    public static void write(Path target, Kind kind, boolean overwrite, List<SideFile> files) throws IOException {
+        write(target, kind, overwrite, folder -> {
+            for (SideFile file : files) {
+                writeFile(folder, file);
+            }
+        }, folder -> {});
+    }
+
+    static void write(Path target, Kind kind, boolean overwrite, Fill fill, CheckpointWriter.FolderCheck check)
+            throws IOException {
+        Path absolute = target.toAbsolutePath();
+        requireReplaceable(absolute, kind, overwrite);
+        Path temporary = DurableFiles.temporarySibling(absolute);
+        try {
+            Files.createDirectory(temporary);
+            fill.into(temporary);
+            DurableFiles.syncTree(temporary);
+            check.check(temporary);
+            publish(temporary, absolute, kind, overwrite);
+        } catch (IOException e) {
+            DurableFiles.deleteAfter(e, temporary);
+            if (e instanceof FileAlreadyExistsException) {
+                throw e;
+            }
+            throw DurableFiles.cannotWrite(target, e);
+        } catch (RuntimeException | Error e) {
+            DurableFiles.deleteAfter(e, temporary);
+            throw e;
+        }
+    }
+
+    /// Checks, before long work, that a folder could be written.
+    ///
+    /// @param target the folder to write
+    /// @param kind of the folder
+    /// @param overwrite whether one that exists may be replaced
+    /// @throws FileAlreadyExistsException if the target exists and may not be replaced, or is not of this kind
+    /// @throws IOException if the folder around it is missing or cannot be written to
+    public static void checkTarget(Path target, Kind kind, boolean overwrite) throws IOException {
+        Path absolute = target.toAbsolutePath();
+        requireReplaceable(absolute, kind, overwrite);
+        Path parent = absolute.getParent();
+        if (parent == null || !Files.isDirectory(parent)) {
+            throw new NoSuchFileException(target.toString(), null, "the folder around it does not exist");
+        }
+        Path probe = DurableFiles.temporarySibling(absolute);
+        try {
+            Files.createDirectory(probe);
+            Files.delete(probe);
+        } catch (IOException e) {
+            throw DurableFiles.cannotWrite(target, e);
+        }
+    }
+
+    /// Refuses to replace what does not look like its kind: a mistyped target must not cost a home folder.
+    private static void requireReplaceable(Path target, Kind kind, boolean overwrite) throws IOException {
+        if (!Files.exists(target)) {
+            return;
+        }
+        if (!overwrite) {
+            throw new FileAlreadyExistsException(
+                    target.toString(), null, "exists already; it is replaced only on demand");
+        }
+        boolean sameKind = Files.isDirectory(target)
+                && (Files.exists(target.resolve(kind.marker)) || SideFiles.list(target).isEmpty());
+        if (!sameKind) {
+            throw new FileAlreadyExistsException(
+                    target.toString(), null, "is not " + kind.description + " folder, so it is not replaced");
+        }
+    }
+
+    static void writeFile(Path folder, SideFile file) throws IOException {
+        Path path = folder.resolve(file.name());
+        Files.createDirectories(path.getParent());
+        try {
+            DurableFiles.writeNew(path, file.content()::writeTo);
+        } catch (IOException e) {
+            throw DurableFiles.cannotWrite(Path.of(file.name()), e);
+        }
+    }
+
+    private static void publish(Path temporary, Path target, Kind kind, boolean overwrite) throws IOException {
+        requireReplaceable(target, kind, overwrite);
+        if (!Files.exists(target)) {
+            Files.move(temporary, target, StandardCopyOption.ATOMIC_MOVE);
+            DurableFiles.syncFolder(target.getParent());
+            return;
+        }
+        Path old = DurableFiles.temporarySibling(target);
+        Files.move(target, old, StandardCopyOption.ATOMIC_MOVE);
+        try {
+            Files.move(temporary, target, StandardCopyOption.ATOMIC_MOVE);
+        } catch (IOException e) {
+            Files.move(old, target, StandardCopyOption.ATOMIC_MOVE);
+            throw e;
+        }
+        DurableFiles.syncFolder(target.getParent());
+        DurableFiles.deleteTree(old);
+    }
+}
