@@ -41,7 +41,9 @@ final class PruneRuns {
 
     static Cli pruneModel(Path model, Path out, Object... more) {
         return with(
-                List.of("prune", "--model", model, "--out", out, "--calibration", story(), "--samples", 2, "--tokens", 32),
+                List.of(
+                        "prune", "--model", model, "--out", out, "--calibration", story(), "--samples", 2, "--tokens",
+                        32),
                 more);
     }
 
