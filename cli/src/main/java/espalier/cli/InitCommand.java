@@ -13,7 +13,6 @@ import espalier.engine.weights.StoredType;
 import espalier.engine.weights.TensorToWrite;
 import espalier.tokenizer.Tokenizer;
 import java.io.IOException;
-import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -85,9 +84,8 @@ final class InitCommand extends JobCommand {
 
     @Override
     Result run() throws Exception {
-        if (Files.exists(out) && !overwrite) {
-            throw new FileAlreadyExistsException(out.toString(), null, "--out exists already; --overwrite replaces it");
-        }
+        Folders.checkOut(out, overwrite, "--config", config);
+        Folders.checkOut(out, overwrite, "--tokenizer", tokenizer);
         PretrainedConfig source =
                 PretrainedConfig.read(Files.isDirectory(config) ? config.resolve("config.json") : config);
         Tokenizer read = Folders.tokenizer(tokenizer);

@@ -155,17 +155,21 @@ final class PruneCommand extends JobCommand {
         long start = System.nanoTime();
         checkOptions();
         Folders.require(model);
-        CheckpointWriter.checkTarget(out, overwrite);
-        if (Files.exists(out) && Files.isSameFile(out, model)) {
-            throw new IllegalArgumentException("--out is the model itself: " + out);
+        Folders.checkOut(out, overwrite, "--model", model);
+        if (scoring.scores != null) {
+            Folders.checkOut(out, overwrite, "--scores", scoring.scores);
         }
+        if (scoring.calibration != null) {
+            Folders.checkOut(out, overwrite, "--calibration", scoring.calibration);
+        }
+        CheckpointWriter.checkTarget(out, overwrite);
         try (Ops ops = options.open(); ModelFolder folder = ModelFolder.open(model, ops)) {
-            checkMemory(folder);
-            checkWeights(folder);
             ModelShape before = folder.model().shape();
+            checkSampling(before);
+            checkMemory(folder);
             Architecture architecture = Architecture.forModelType(folder.config().modelType());
             Planned planned = widths.mode == WidthOptions.Mode.LAYER
-                    ? layers(before)
+                    ? layers(folder, before)
                     : units(folder, architecture, before);
             planned.notices.forEach(notice -> LOG.log(Level.WARNING, notice.message()));
             Compaction.Request request = new Compaction.Request(
@@ -208,6 +212,16 @@ final class PruneCommand extends JobCommand {
         }
     }
 
+    private void checkSampling(ModelShape shape) {
+        if (widths.mode != WidthOptions.Mode.LAYER && scoring.needsCalibration()) {
+            CalibrationSampler.Options sampling = scoring.sampling();
+            if (sampling.tokens() > shape.maxPositions()) {
+                throw new IllegalArgumentException("--tokens must be at most %d, the model's context, got %d"
+                        .formatted(shape.maxPositions(), sampling.tokens()));
+            }
+        }
+    }
+
     private void checkMemory(ModelFolder folder) {
         boolean gradients = widths.mode != WidthOptions.Mode.LAYER && scoring.needsCalibration();
         Architecture architecture = Architecture.forModelType(folder.config().modelType());
@@ -219,6 +233,7 @@ final class PruneCommand extends JobCommand {
         plan.require(memory == null ? RunMemory.available() : memory);
     }
 
+    /// Reads all weights, so whatever else can be wrong is checked before.
     private void checkWeights(ModelFolder folder) throws IOException {
         long all = folder.checkpoint().bytes();
         try (ProgressMeter meter = new ProgressMeter(terminal(), "bytes checked")) {
@@ -228,8 +243,9 @@ final class PruneCommand extends JobCommand {
         }
     }
 
-    private Planned layers(ModelShape before) {
+    private Planned layers(ModelFolder folder, ModelShape before) throws IOException {
         int kept = widths.keptLayers(before.layers().size());
+        checkWeights(folder);
         Map<String, String> settings = new TreeMap<>(Map.of(
                 "method", "llm-pruner", "mode", "layer", "keep_layers", Integer.toString(kept)));
         return new Planned(
@@ -247,9 +263,12 @@ final class PruneCommand extends JobCommand {
             sampler = Optional.of(new CalibrationSampler(
                     TextSource.read(scoring.calibration), Tokenizer.load(model), scoring.sampling()));
         }
-        Optional<LlmPruner.ScoresAt> scoresAt = Optional.empty();
         if (scoring.scores != null) {
             checkScoresFile();
+        }
+        checkWeights(folder);
+        Optional<LlmPruner.ScoresAt> scoresAt = Optional.empty();
+        if (scoring.scores != null) {
             scoresAt = Optional.of(new LlmPruner.ScoresAt(scoring.scores, scoreSettings(folder, sampler)));
         }
         CalibrationSampler calibration = sampler.orElse(null);

@@ -111,18 +111,30 @@ final class WidthOptions {
 
     /// @param layerCount layers of the model
     /// @return layers that may lose heads or key/value groups
+    /// @throws IllegalArgumentException naming the option, if its layers reach beyond the model
     LayerRange attentionLayers(int layerCount) {
-        return attentionLayers != null ? attentionLayers : anyLayers(layerCount);
+        return attentionLayers != null
+                ? checked("--attention-layers", attentionLayers, layerCount)
+                : anyLayers(layerCount);
     }
 
     /// @param layerCount layers of the model
     /// @return layers that may lose FFN channels
+    /// @throws IllegalArgumentException naming the option, if its layers reach beyond the model
     LayerRange mlpLayers(int layerCount) {
-        return mlpLayers != null ? mlpLayers : anyLayers(layerCount);
+        return mlpLayers != null ? checked("--mlp-layers", mlpLayers, layerCount) : anyLayers(layerCount);
     }
 
     private LayerRange anyLayers(int layerCount) {
-        return layers != null ? layers : new LayerRange(0, layerCount);
+        return layers != null ? checked("--layers", layers, layerCount) : new LayerRange(0, layerCount);
+    }
+
+    private static LayerRange checked(String option, LayerRange range, int layerCount) {
+        if (range.end() > layerCount) {
+            throw new IllegalArgumentException(
+                    "%s %s reaches beyond the model's %d layers".formatted(option, range, layerCount));
+        }
+        return range;
     }
 
     /// @return whether any option but the mode was given

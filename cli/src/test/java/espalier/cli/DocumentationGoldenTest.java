@@ -60,6 +60,8 @@ class DocumentationGoldenTest {
         Path model = SharedData.models().resolve("stories260k");
         Path text = SharedData.models().resolve("eval-story.txt");
         assertDocumented(
+                "prune", PruneRuns.prune(folder.resolve("pruned"), "--ratio", 0.25, "--json").json());
+        assertDocumented(
                 "perplexity", Cli.run("perplexity", "--model", model, "--data", text, "--windows", 1, "--json").json());
         assertDocumented(
                 "generate", Cli.run("generate", "--model", model, "--prompt", "a", "--max-tokens", 2, "--json").json());

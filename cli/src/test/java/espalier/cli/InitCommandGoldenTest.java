@@ -102,6 +102,16 @@ class InitCommandGoldenTest {
     }
 
     @Test
+    void whatIsReadIsNotReplaced() throws IOException {
+        init("x");
+        Path x = folder.resolve("x");
+        Cli.run("init", "--config", x, "--tokenizer", model(), "--out", x, "--overwrite").refused(
+                "--out %s is --config itself".formatted(x));
+        Cli.run("init", "--config", model(), "--tokenizer", x, "--out", folder, "--overwrite").refused(
+                "--out %s holds --tokenizer %s, which would be lost".formatted(folder, x));
+    }
+
+    @Test
     void badInputLeavesNothingBehind() throws IOException {
         Path config = folder.resolve("config.json");
         ObjectNode json = (ObjectNode) new ObjectMapper().readTree(model().resolve("config.json").toFile());

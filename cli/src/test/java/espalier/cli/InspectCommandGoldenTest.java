@@ -112,7 +112,7 @@ class InspectCommandGoldenTest {
                 "the options of pruning need --ratio (see espalier inspect --help)");
         Cli.run("inspect", tiny, "--plan", "--ratio", "1.5").refused("ratio must be in [0, 1), got 1.5");
         Cli.run("inspect", tiny, "--plan", "--ratio", "0.5", "--layers", "4:30").refused(
-                "attention layers 4:30 reach beyond the model's 22 layers");
+                "--layers 4:30 reaches beyond the model's 22 layers");
         Cli.run("inspect", tiny, "--plan", "--ratio", "0.5", "--layers", "4-30").refused(
                 "Invalid value for option '--layers': layer range \"4-30\" is not of the form first:end, e.g. 4:30 for"
                         + " layers 4 to 29 (see espalier inspect --help)");

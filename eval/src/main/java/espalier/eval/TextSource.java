@@ -50,12 +50,12 @@ public final class TextSource {
     /// @throws TextFormatException if it is not UTF-8, not complete, too large or holds nothing but white space
     /// @throws IOException if it cannot be read
     public static TextSource read(Path file) throws IOException {
-        String name = file.getFileName().toString();
-        boolean compressed = name.endsWith(".gz");
-        String plainName = compressed ? name.substring(0, name.length() - ".gz".length()) : name;
         if (Files.isDirectory(file)) {
             throw new TextFormatException(file + " is a folder, expected a text file");
         }
+        String name = file.getFileName().toString();
+        boolean compressed = name.endsWith(".gz");
+        String plainName = compressed ? name.substring(0, name.length() - ".gz".length()) : name;
         String text = decode(file, compressed ? decompress(file) : readPlain(file));
         if (Whitespace.trim(text).isEmpty()) {
             throw new TextFormatException(file + " holds no text");

@@ -77,6 +77,7 @@ class TextSourceTest {
         Path missing = folder.resolve("none.txt");
         assertThrows(NoSuchFileException.class, () -> TextSource.read(missing));
         assertMessage(folder + " is a folder, expected a text file", folder);
+        assertMessage("/ is a folder, expected a text file", Path.of("/"));
         Path empty = file("empty.txt", " \n\t\n");
         assertMessage(empty + " holds no text", empty);
         Path latin = file("latin.txt", "one\ntwo \u00e9\n".getBytes(StandardCharsets.ISO_8859_1));
