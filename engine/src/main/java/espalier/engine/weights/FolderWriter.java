@@ -64,6 +64,7 @@ public final class FolderWriter {
         Path absolute = target.toAbsolutePath();
         requireReplaceable(absolute, kind, overwrite);
         Path temporary = DurableFiles.temporarySibling(absolute);
+        Unfinished.begin(temporary);
         try {
             Files.createDirectory(temporary);
             fill.into(temporary);
@@ -79,6 +80,8 @@ public final class FolderWriter {
         } catch (RuntimeException | Error e) {
             DurableFiles.deleteAfter(e, temporary);
             throw e;
+        } finally {
+            Unfinished.end(temporary);
         }
     }
 

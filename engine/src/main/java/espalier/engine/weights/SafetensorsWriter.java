@@ -37,13 +37,22 @@ public final class SafetensorsWriter {
             throws IOException {
         Path target = file.toAbsolutePath();
         Path temporary = DurableFiles.temporarySibling(target);
-        writeNew(temporary, file, metadata, tensors);
+        Unfinished.begin(temporary);
+        try {
+            writeNew(temporary, file, metadata, tensors);
+            publish(temporary, target, file);
+        } finally {
+            Unfinished.end(temporary);
+        }
+    }
+
+    private static void publish(Path temporary, Path target, Path shownAs) throws IOException {
         try {
             Files.move(temporary, target, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
             DurableFiles.syncFolder(target.getParent());
         } catch (IOException e) {
             DurableFiles.deleteAfter(e, temporary);
-            throw DurableFiles.cannotWrite(file, e);
+            throw DurableFiles.cannotWrite(shownAs, e);
         }
     }
 
