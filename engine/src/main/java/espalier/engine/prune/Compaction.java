@@ -12,6 +12,7 @@ import espalier.engine.model.Pass;
 import espalier.engine.weights.Checkpoint;
 import espalier.engine.weights.CheckpointException;
 import espalier.engine.weights.CheckpointWriter;
+import espalier.engine.weights.PretrainedConfig;
 import espalier.engine.weights.PrunedConfig;
 import espalier.engine.weights.SideFile;
 import espalier.engine.weights.StoredType;
@@ -89,6 +90,7 @@ public final class Compaction {
         CheckpointWriter.write(
                 request.out(),
                 config,
+                Architecture.expectedTensors(PretrainedConfig.parse(config, request.out().toString())),
                 tensors.stream().map(CutTensor::toWrite).toList(),
                 sideFiles(source.checkpoint(), plan, request.settings()),
                 request.writing(),
