@@ -27,8 +27,8 @@ final class ScoringOptions {
             names = "--reduction",
             paramLabel = "NAME",
             converter = ReductionConverter.class,
-            description = "Over the matrices of a group: sum (default), mean (default of l1, l2), max, prod, first, last, "
-                    + "or matrices by name, e.g. o_proj,down_proj.")
+            description = "Over the matrices of a group: sum (default), mean (default of l1, l2), max, prod, first, "
+                    + "last, or matrices by name, e.g. o_proj,down_proj.")
     private Reduction reduction;
 
     @Option(

@@ -271,7 +271,8 @@ public final class Checkpoint implements AutoCloseable {
         files.forEach(SafetensorsFile::releasePages);
     }
 
-    /// Identifies the weights: SHA-256 over name, type, shape and bytes of every tensor in order of name. Reads them all.
+    /// Identifies the weights: SHA-256 over name, type, shape and bytes of every tensor in order of name. Reads them
+    /// all.
     ///
     /// @return lower-case hexadecimal digits
     public String fingerprint() {
