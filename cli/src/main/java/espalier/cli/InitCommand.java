@@ -110,6 +110,7 @@ final class InitCommand extends JobCommand {
             CheckpointWriter.write(
                     out,
                     written,
+                    Architecture.expectedTensors(PretrainedConfig.parse(written, out.toString())),
                     toWrite,
                     tokenizerFiles(),
                     new CheckpointWriter.Options(CheckpointWriter.Options.DEFAULT.shardBytes(), overwrite));

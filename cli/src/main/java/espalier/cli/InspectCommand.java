@@ -94,8 +94,8 @@ final class InspectCommand extends JobCommand {
             config = PretrainedConfig.read(folder.resolve("config.json"));
         } else {
             try (Checkpoint checkpoint = Checkpoint.open(folder)) {
-                checkpoint.verifyTensors();
                 config = checkpoint.config();
+                checkpoint.verifyTensors(Architecture.expectedTensors(config));
                 storedBytes = checkpoint.bytes();
             }
         }

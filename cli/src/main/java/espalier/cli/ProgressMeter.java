@@ -1,6 +1,6 @@
 package espalier.cli;
 
-import espalier.eval.Progress;
+import espalier.engine.Progress;
 import java.util.function.LongSupplier;
 
 /// Shows how far a job is, how fast it runs and how long it will still take: on a terminal in one line that is

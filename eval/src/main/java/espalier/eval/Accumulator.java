@@ -1,5 +1,6 @@
 package espalier.eval;
 
+import espalier.engine.Progress;
 import java.util.ArrayList;
 import java.util.List;
 

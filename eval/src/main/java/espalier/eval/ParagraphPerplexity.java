@@ -1,5 +1,6 @@
 package espalier.eval;
 
+import espalier.engine.Progress;
 import espalier.tokenizer.EncodeOptions;
 import espalier.tokenizer.Tokenizer;
 import java.util.ArrayList;

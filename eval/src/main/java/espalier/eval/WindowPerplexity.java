@@ -1,5 +1,6 @@
 package espalier.eval;
 
+import espalier.engine.Progress;
 import espalier.kernels.Check;
 import java.util.Arrays;
 

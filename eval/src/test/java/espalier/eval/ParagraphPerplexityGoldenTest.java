@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
+import espalier.engine.Progress;
 import espalier.testing.SharedData;
 import espalier.tokenizer.EncodeOptions;
 import espalier.tokenizer.Tokenizer;

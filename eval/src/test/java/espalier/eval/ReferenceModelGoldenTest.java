@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import espalier.engine.Progress;
 import espalier.engine.generate.Generation;
 import espalier.engine.generate.GenerationRequest;
 import espalier.engine.generate.Generator;

@@ -3,6 +3,7 @@ package espalier.eval;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
+import espalier.engine.Progress;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;

@@ -1,3 +1,4 @@
 /// System calls that the JDK does not offer, each with its status checked: [ProcessImage] replaces the process,
-/// [MappedMemory] advises the kernel about mapped files, [NativeMemory] is the view through which kernels address memory.
+/// [MappedMemory] advises the kernel about mapped files, [NativeMemory] is the view through which kernels address
+/// memory.
 package espalier.bindings;

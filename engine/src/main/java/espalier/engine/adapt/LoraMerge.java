@@ -98,7 +98,13 @@ public final class LoraMerge {
         PrunedConfig sizes = new PrunedConfig(
                 shape.layers(), shape.hidden(), shape.vocab(), shape.normEps(), tensors.getFirst().type());
         double[] logits = new double[1];
-        CheckpointWriter.write(request.out(), sizes.toJson(base.config()), tensors, sideFiles, request.writing(),
+        CheckpointWriter.write(
+                request.out(),
+                sizes.toJson(base.config()),
+                Architecture.expectedTensors(base.config()),
+                tensors,
+                sideFiles,
+                request.writing(),
                 folder -> {
                     base.checkpoint().verifyUnchanged();
                     logits[0] = writtenDifference(folder, probe, proof, model.ops());

@@ -2,7 +2,7 @@ package espalier.engine.adapt;
 
 import espalier.engine.model.ModelShape;
 import espalier.engine.weights.CheckpointException;
-import espalier.engine.weights.ExpectedTensors;
+import espalier.engine.weights.ExpectedTensor;
 import espalier.engine.weights.FolderWriter;
 import espalier.engine.weights.SafetensorsFile;
 import espalier.engine.weights.SafetensorsWriter;
@@ -128,7 +128,7 @@ public record PeftAdapter(String baseModel, LoraState state) {
         if (!Arrays.equals(tensor.shape(), expected)) {
             String reason = name.endsWith("lora_A.weight") ? "rank, inputs" : "outputs, rank";
             throw new CheckpointException(file.path() + ": "
-                    + ExpectedTensors.shapeMessage(tensor.name(), tensor.shape(), expected, reason));
+                    + ExpectedTensor.shapeMessage(tensor.name(), tensor.shape(), expected, reason));
         }
         float[] values = tensor.toFloats();
         for (int i = 0; i < values.length; i++) {

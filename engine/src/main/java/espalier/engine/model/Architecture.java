@@ -1,5 +1,7 @@
 package espalier.engine.model;
 
+import espalier.engine.weights.ExpectedTensor;
+import espalier.engine.weights.PretrainedConfig;
 import java.util.List;
 
 /// A family of models, declared: which tensors a model has, how large they are, and who feeds whom.
@@ -21,6 +23,15 @@ public interface Architecture {
                 throw new IllegalArgumentException(
                         "model_type " + modelType + " is not supported; known: llama, mistral, qwen2, qwen3");
         };
+    }
+
+    /// @param config a configuration
+    /// @return what its checkpoint must hold, in the order of [#tensors]
+    static List<ExpectedTensor> expectedTensors(PretrainedConfig config) {
+        ModelShape shape = ModelShape.of(config);
+        return forModelType(config.modelType()).tensors(shape).stream()
+                .map(tensor -> tensor.expected(shape))
+                .toList();
     }
 
     /// @param shape a model of this family

@@ -5,7 +5,8 @@ import espalier.engine.weights.StoredTensor;
 import espalier.kernels.DType;
 import espalier.kernels.StoredMatrix;
 
-/// The tensors of a checkpoint as a model asks for them. An embedding that is stored under lm_head's name only is found.
+/// The tensors of a checkpoint as a model asks for them. An embedding that is stored under lm_head's name only is
+/// found.
 ///
 /// @param checkpoint stays open as long as the model
 public record CheckpointWeights(Checkpoint checkpoint) implements WeightSource {

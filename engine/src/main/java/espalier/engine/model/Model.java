@@ -51,10 +51,15 @@ public final class Model implements AutoCloseable {
     ///     different head sizes
     public static Model load(WeightSource source, ModelShape shape, Ops ops) {
         Workspace memory = ops.newWorkspace();
-        List<DecoderLayer> all = IntStream.range(0, shape.layers().size())
-                .mapToObj(layer -> DecoderLayer.load(source, shape, layer, ops, memory))
-                .toList();
-        return load(source, shape, ops, memory, all::get);
+        try {
+            List<DecoderLayer> all = IntStream.range(0, shape.layers().size())
+                    .mapToObj(layer -> DecoderLayer.load(source, shape, layer, ops, memory))
+                    .toList();
+            return load(source, shape, ops, memory, all::get);
+        } catch (Throwable e) {
+            memory.close();
+            throw e;
+        }
     }
 
     /// A model that asks for each layer when it comes to it, so that not all need to be in memory.

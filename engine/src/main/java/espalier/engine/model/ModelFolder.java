@@ -35,7 +35,7 @@ public final class ModelFolder implements AutoCloseable {
                 throw new CheckpointException(folder.resolve("config.json") + ": this model cannot be run yet: "
                         + String.join("; ", config.unsupported()));
             }
-            checkpoint.verifyTensors();
+            checkpoint.verifyTensors(Architecture.expectedTensors(config));
             CheckpointWeights weights = new CheckpointWeights(checkpoint);
             return new ModelFolder(checkpoint, weights, Model.load(weights, ModelShape.of(config), ops));
         } catch (Throwable e) {

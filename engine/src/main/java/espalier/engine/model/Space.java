@@ -90,6 +90,19 @@ public record Space(Kind kind, int layer) {
         };
     }
 
+    /// @param shape the model
+    /// @return where the number of channels comes from, for messages: a field of the configuration, or what a layer has
+    public String describe(ModelShape shape) {
+        return switch (kind) {
+            case VOCAB -> "vocab_size";
+            case HIDDEN -> "hidden_size";
+            case QUERY -> of(shape).heads() + " heads x " + of(shape).headDim();
+            case KV -> of(shape).kvHeads() + " kv heads x " + of(shape).headDim();
+            case HEAD -> "head_dim";
+            case FFN -> of(shape).ffn() + " feed-forward channels";
+        };
+    }
+
     private LayerShape of(ModelShape shape) {
         if (layer >= shape.layers().size()) {
             throw new IllegalArgumentException(

@@ -1,7 +1,10 @@
 package espalier.engine.model;
 
+import espalier.engine.weights.ExpectedTensor;
 import espalier.kernels.Check;
 import java.util.List;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /// A tensor of a checkpoint: what a loader asks for and what surgery slices.
 ///
@@ -54,6 +57,21 @@ public record TensorShape(
     /// @return the dimensions as a checkpoint stores them: `[rows]` or `[rows, cols]`
     public List<Integer> dims() {
         return isVector() ? List.of(rows) : List.of(rows, cols);
+    }
+
+    /// @param shape the model that this tensor belongs to
+    /// @return what a checkpoint must hold, its shape explained by the widths that only this layer has, if any
+    public ExpectedTensor expected(ModelShape shape) {
+        List<String> axes = Stream.of(rowSpaces, columnSpaces)
+                .filter(spaces -> !spaces.isEmpty() && (layer == Space.WHOLE_MODEL || !isHidden(spaces)))
+                .map(spaces -> spaces.stream().map(space -> space.describe(shape)).collect(Collectors.joining(" + ")))
+                .toList();
+        String reason = axes.isEmpty() ? Space.HIDDEN.describe(shape) : String.join(" x ", axes);
+        return new ExpectedTensor(name, reason, dims().stream().mapToLong(Integer::longValue).toArray());
+    }
+
+    private static boolean isHidden(List<Space> spaces) {
+        return spaces.equals(List.of(Space.HIDDEN));
     }
 
     /// @return number of elements

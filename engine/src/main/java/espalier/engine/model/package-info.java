@@ -1,5 +1,5 @@
-/// Decoder-only transformers, forward and backward. Start at [Model], then [DecoderLayer] and its two halves; dimensions
-/// are named in [ModelShape].
+/// Decoder-only transformers, forward and backward. Start at [Model], then [DecoderLayer] and its two halves;
+/// dimensions are named in [ModelShape].
 ///
 /// A [Batch] goes in with a [Pass] (gates, adapters, gradient sinks: what varies between roles); [Hidden] states come
 /// out; [LmHead] turns them into logits or losses, a chunk at a time. Memory comes from a workspace of the backend.

@@ -12,12 +12,12 @@ import espalier.engine.model.Pass;
 import espalier.engine.weights.Checkpoint;
 import espalier.engine.weights.CheckpointException;
 import espalier.engine.weights.CheckpointWriter;
+import espalier.engine.weights.PretrainedConfig;
 import espalier.engine.weights.PrunedConfig;
 import espalier.engine.weights.SideFile;
 import espalier.engine.weights.StoredType;
 import espalier.kernels.DType;
 import espalier.kernels.Ops;
-import espalier.kernels.Tensor;
 import espalier.kernels.Workspace;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -27,8 +27,8 @@ import java.util.Map;
 import java.util.Optional;
 
 /// Turns a plan into a smaller checkpoint, and proves it: first that the plan applied in F32 equals the masked model,
-/// then, before the folder gets its name, that it holds exactly the intended bytes. Source and result are never mapped at
-/// the same time.
+/// then, before the folder gets its name, that it holds exactly the intended bytes. Source and result are never mapped
+/// at the same time.
 public final class Compaction {
     /// Largest relative difference between a stage of the masked model and of the plan applied in F32, see [PlanProof].
     public static final double TOLERANCE = 1e-5;
@@ -51,14 +51,18 @@ public final class Compaction {
     ///
     /// @param shape of the smaller model
     /// @param bytes of its tensors
-    /// @param maskedDifference largest relative difference of a stage of the plan applied in F32 from the masked model's,
-    ///     both given the same input: at most [#TOLERANCE]
-    /// @param logitsDifference relative difference of the logits of the two, run from end to end: rounding, amplified by
-    ///     the layers between
+    /// @param maskedDifference largest relative difference of a stage of the plan applied in F32 from the masked
+    ///     model's, both given the same input: at most [#TOLERANCE]
+    /// @param logitsDifference relative difference of the logits of the two, run from end to end: rounding, amplified
+    ///     by the layers between
     /// @param roundingDifference relative difference of the written model's logits from those: what rounding to the
     ///     result's element type caused
     public record Written(
-            ModelShape shape, long bytes, double maskedDifference, double logitsDifference, double roundingDifference) {}
+            ModelShape shape,
+            long bytes,
+            double maskedDifference,
+            double logitsDifference,
+            double roundingDifference) {}
 
     private Compaction() {}
 
@@ -79,9 +83,9 @@ public final class Compaction {
             proof = PlanProof.run(source.model(), smaller.model(), plan, probe);
         }
         if (!(proof.stageDifference() <= TOLERANCE)) {
-            throw new IllegalStateException("the plan applied in F32 differs from the masked model by %g at %s, rounding"
-                    .formatted(proof.stageDifference(), proof.stage())
-                    + " explains at most %g: the result was not written".formatted(TOLERANCE));
+            throw new IllegalStateException(("the plan applied in F32 differs from the masked model by %g at %s, "
+                            + "rounding explains at most %g: the result was not written")
+                    .formatted(proof.stageDifference(), proof.stage(), TOLERANCE));
         }
         List<CutTensor> tensors = cutTensors(surgery, source, request.dtype());
         ObjectNode config = config(source, plan, tensors).toJson(source.config());
@@ -89,6 +93,7 @@ public final class Compaction {
         CheckpointWriter.write(
                 request.out(),
                 config,
+                Architecture.expectedTensors(PretrainedConfig.parse(config, request.out().toString())),
                 tensors.stream().map(CutTensor::toWrite).toList(),
                 sideFiles(source.checkpoint(), plan, request.settings()),
                 request.writing(),

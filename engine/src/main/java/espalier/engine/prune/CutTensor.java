@@ -85,9 +85,10 @@ final class CutTensor {
         StoredTensor stored = result.get(toWrite.name(), toWrite.shape());
         byte[] read = stored.sha256();
         if (stored.type() != toWrite.type() || !Arrays.equals(read, hash)) {
-            throw new IllegalStateException("%s: tensor %s was read back as %s with sha256 %s, written as %s with %s".formatted(
-                    stored.file(), stored.name(), stored.type(), HexFormat.of().formatHex(read),
-                    toWrite.type(), HexFormat.of().formatHex(hash)));
+            throw new IllegalStateException("%s: tensor %s was read back as %s with sha256 %s, written as %s with %s"
+                    .formatted(
+                            stored.file(), stored.name(), stored.type(), HexFormat.of().formatHex(read),
+                            toWrite.type(), HexFormat.of().formatHex(hash)));
         }
     }
 }

@@ -56,7 +56,11 @@ public final class LlmPruner {
     /// @param scores of the last step
     /// @param loss of the last step's samples; NaN where none was computed
     public record Chosen(
-            PruningPlan plan, List<Notice> notices, TargetSearch.Reached reached, List<UnitScores> scores, double loss) {}
+            PruningPlan plan,
+            List<Notice> notices,
+            TargetSearch.Reached reached,
+            List<UnitScores> scores,
+            double loss) {}
 
     private LlmPruner() {}
 
@@ -98,7 +102,8 @@ public final class LlmPruner {
             } else {
                 Surgery surgery = Surgery.of(architecture, plan);
                 try (StreamedModel smaller = new StreamedModel(surgery, folder.weights(), folder.model().ops())) {
-                    scored = scores(graph, smaller.model(), smaller.weights(), settings, samples, scoresAt, stepProgress);
+                    scored = scores(
+                            graph, smaller.model(), smaller.weights(), settings, samples, scoresAt, stepProgress);
                 }
             }
             double ratio = Selection.stepRatio(reached.ratio(), step, settings.steps());

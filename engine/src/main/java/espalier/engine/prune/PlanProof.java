@@ -10,12 +10,12 @@ import espalier.kernels.Tensor;
 import espalier.kernels.Workspace;
 import java.util.List;
 
-/// The proof that a plan applied in F32 equals the masked model, stage by stage: the embedding, each kept layer, and what
-/// follows the last one are run on the masked model's own input to that stage and compared with its output.
+/// The proof that a plan applied in F32 equals the masked model, stage by stage: the embedding, each kept layer, and
+/// what follows the last one are run on the masked model's own input to that stage and compared with its output.
 ///
 /// Comparing only the logits at the end would prove less and fail at random: a model that lost much in its first layers
-/// amplifies rounding a hundredfold on the way, so that two correct computations of it differ by more than a wrong index
-/// in one layer of a healthy model does.
+/// amplifies rounding a hundredfold on the way, so that two correct computations of it differ by more than a wrong
+/// index in one layer of a healthy model does.
 final class PlanProof {
     /// What was found.
     ///
@@ -104,8 +104,9 @@ final class PlanProof {
         }
     }
 
-    /// The root mean square over columns of `|a - b| / |b|` of each column. Real models have a few residual channels that
-    /// are hundreds of times larger than the others; over all columns at once they would hide what happens to the rest.
+    /// The root mean square over columns of `|a - b| / |b|` of each column. Real models have a few residual channels
+    /// that are hundreds of times larger than the others; over all columns at once they would hide what happens to the
+    /// rest.
     static double difference(float[] a, float[] b, int cols) {
         double sum = 0;
         for (int col = 0; col < cols; col++) {

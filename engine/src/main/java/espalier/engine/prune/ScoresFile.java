@@ -48,7 +48,8 @@ public final class ScoresFile {
     /// @throws CheckpointException naming every setting that differs, or the first tensor that is missing, misshapen or
     ///     not finite, or all that are left over
     /// @throws IOException if the file cannot be read
-    public static List<UnitScores> read(Path file, List<Group> groups, Map<String, String> settings) throws IOException {
+    public static List<UnitScores> read(Path file, List<Group> groups, Map<String, String> settings)
+            throws IOException {
         try (SafetensorsFile open = SafetensorsFile.open(file)) {
             requireSame(file, new TreeMap<>(open.metadata()), new TreeMap<>(settings));
             List<UnitScores> scores = new ArrayList<>();

@@ -17,9 +17,9 @@ import java.util.stream.IntStream;
 ///
 /// Where soft factors fold: an FFN factor into the rows of gate_proj and up_proj, since it multiplies both
 /// pre-activations; a head factor into the columns of o_proj, the one place that is right for grouped queries too; a
-/// hidden factor into every contribution to the residual stream: the embedding's columns, and the rows and bias of o_proj
-/// and down_proj. Where embedding and lm_head are one matrix, the final norm's weight is divided by the hidden factor,
-/// which undoes the embedding's for lm_head, so the tie stays.
+/// hidden factor into every contribution to the residual stream: the embedding's columns, and the rows and bias of
+/// o_proj and down_proj. Where embedding and lm_head are one matrix, the final norm's weight is divided by the hidden
+/// factor, which undoes the embedding's for lm_head, so the tie stays.
 ///
 /// @param plan what is kept
 /// @param cuts the cut of each tensor of the result, by its name in the result, in the order of a forward pass

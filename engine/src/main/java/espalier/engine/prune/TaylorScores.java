@@ -77,7 +77,8 @@ final class TaylorScores implements WeightGradients, AutoCloseable {
             layers = Math.max(layers, layer + 1);
             progress.at(layers - layer - 1L, layers);
         }
-        reduce(site.module(layer) + ".weight", weight, weight.cols(), (dW, fromRow, fromToken, toToken) -> ops.weightGradient(
+        String name = site.module(layer) + ".weight";
+        reduce(name, weight, weight.cols(), (dW, fromRow, fromToken, toToken) -> ops.weightGradient(
                 dW, dY.rowRange(fromToken, toToken), fromRow, x.rowRange(fromToken, toToken), false));
     }
 

@@ -25,8 +25,8 @@ import java.util.Map;
 import java.util.Set;
 
 /// Scores the units of groups (llm-pruner.md §4, §5): random numbers, magnitudes, or one backward pass over calibration
-/// samples whose weight gradients are reduced tile by tile. Scores have F32 precision, so that they are the same whether
-/// they come from here or from a [ScoresFile].
+/// samples whose weight gradients are reduced tile by tile. Scores have F32 precision, so that they are the same
+/// whether they come from here or from a [ScoresFile].
 public final class UnitScorer {
     private static final int TILE_ELEMENTS = 1 << 20;
 
@@ -50,7 +50,8 @@ public final class UnitScorer {
     /// @param model in F32 arithmetic, all gates open
     /// @param tensors every tensor of the model, as its architecture declares them
     /// @param source of the model's tensors; one matrix at a time is in use
-    /// @param samples calibration sequences of equal length, at least two tokens each; not read by magnitudes and random
+    /// @param samples calibration sequences of equal length, at least two tokens each; not read by magnitudes and
+    ///     random
     /// @param seed of the random scores
     /// @param progress told of layers done in the backward
     /// @return scores of each group
@@ -70,13 +71,14 @@ public final class UnitScorer {
         }
         Salience salience = settings.importance().salience().orElseThrow();
         if (!settings.importance().needsCalibration()) {
-            return new Scored(reduce(settings, groups, magnitudes(salience, groups, model, tensors, source)), Double.NaN);
+            Map<String, MatrixScores> sums = magnitudes(salience, groups, model, tensors, source);
+            return new Scored(reduce(settings, groups, sums), Double.NaN);
         }
         checkSamples(samples);
         boolean residual = groups.stream().anyMatch(group -> group.kind() == Group.Kind.HIDDEN);
+        int residualWidth = residual ? model.shape().hidden() : 0;
         Batch batch = Batch.of(samples);
-        try (TaylorScores sink =
-                new TaylorScores(model.ops(), batch, Set.of(salience), residual ? model.shape().hidden() : 0, progress)) {
+        try (TaylorScores sink = new TaylorScores(model.ops(), batch, Set.of(salience), residualWidth, progress)) {
             double loss = backward(model, batch, sink);
             sink.finishNorms(source);
             return new Scored(reduce(settings, groups, sink.scores(salience)), loss);

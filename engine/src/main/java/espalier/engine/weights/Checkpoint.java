@@ -160,7 +160,7 @@ public final class Checkpoint implements AutoCloseable {
         StoredTensor tensor = get(name);
         if (!Arrays.equals(tensor.shape(), expectedShape)) {
             throw CheckpointException.in(
-                    tensor.file(), ExpectedTensors.shapeMessage(name, tensor.shape(), expectedShape, reason));
+                    tensor.file(), ExpectedTensor.shapeMessage(name, tensor.shape(), expectedShape, reason));
         }
         return tensor;
     }
@@ -180,29 +180,30 @@ public final class Checkpoint implements AutoCloseable {
     ///
     /// @throws CheckpointException if there is none
     public String embeddingName() {
-        boolean storedAsHead = config.tied() && !has(ExpectedTensors.EMBEDDING) && has(ExpectedTensors.LM_HEAD);
-        return get(storedAsHead ? ExpectedTensors.LM_HEAD : ExpectedTensors.EMBEDDING).name();
+        boolean storedAsHead = config.tied() && !has(ExpectedTensor.EMBEDDING) && has(ExpectedTensor.LM_HEAD);
+        return get(storedAsHead ? ExpectedTensor.LM_HEAD : ExpectedTensor.EMBEDDING).name();
     }
 
     /// The name under which the output head's matrix is stored: the embedding's where they are tied.
     ///
     /// @throws CheckpointException if there is none
     public String lmHeadName() {
-        return config.tied() ? embeddingName() : get(ExpectedTensors.LM_HEAD).name();
+        return config.tied() ? embeddingName() : get(ExpectedTensor.LM_HEAD).name();
     }
 
     /// Checks that the tensors are those that the configuration calls for, all of them: names, shapes and types.
     ///
+    /// @param expectedTensors those of the architecture of [#config]
     /// @throws CheckpointException listing missing and unexpected tensors together, or naming the first tensor of a
     ///     wrong shape or of a type that weights do not have, or if a tied checkpoint stores two different matrices
-    public void verifyTensors() {
+    public void verifyTensors(List<ExpectedTensor> expectedTensors) {
         Set<String> leftover = new TreeSet<>(tensors.keySet());
-        leftover.removeIf(ExpectedTensors::isDerivedBuffer);
+        leftover.removeIf(ExpectedTensor::isDerivedBuffer);
         List<String> missing = new ArrayList<>();
-        for (ExpectedTensors.Expected expected : ExpectedTensors.of(config)) {
-            boolean embedding = expected.name().equals(ExpectedTensors.EMBEDDING);
-            boolean storedAsHead = embedding && config.tied() && !has(expected.name()) && has(ExpectedTensors.LM_HEAD);
-            String name = storedAsHead ? ExpectedTensors.LM_HEAD : expected.name();
+        for (ExpectedTensor expected : expectedTensors) {
+            boolean embedding = expected.name().equals(ExpectedTensor.EMBEDDING);
+            boolean storedAsHead = embedding && config.tied() && !has(expected.name()) && has(ExpectedTensor.LM_HEAD);
+            String name = storedAsHead ? ExpectedTensor.LM_HEAD : expected.name();
             leftover.remove(name);
             if (!has(name)) {
                 missing.add(name);
@@ -215,8 +216,8 @@ public final class Checkpoint implements AutoCloseable {
                         "tensor " + name + " has type " + tensor.type() + ", expected F64, F32, BF16 or F16");
             }
         }
-        if (config.tied() && leftover.remove(ExpectedTensors.LM_HEAD)) {
-            requireSameMatrix(get(ExpectedTensors.EMBEDDING), get(ExpectedTensors.LM_HEAD));
+        if (config.tied() && leftover.remove(ExpectedTensor.LM_HEAD)) {
+            requireSameMatrix(get(ExpectedTensor.EMBEDDING), get(ExpectedTensor.LM_HEAD));
         }
         if (!missing.isEmpty() || !leftover.isEmpty()) {
             throw CheckpointException.in(
@@ -270,7 +271,8 @@ public final class Checkpoint implements AutoCloseable {
         files.forEach(SafetensorsFile::releasePages);
     }
 
-    /// Identifies the weights: SHA-256 over name, type, shape and bytes of every tensor in order of name. Reads them all.
+    /// Identifies the weights: SHA-256 over name, type, shape and bytes of every tensor in order of name. Reads them
+    /// all.
     ///
     /// @return lower-case hexadecimal digits
     public String fingerprint() {

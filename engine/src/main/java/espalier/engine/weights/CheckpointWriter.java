@@ -46,22 +46,29 @@ public final class CheckpointWriter {
     /// Writes `config.json`, the tensors and further files.
     ///
     /// @param target the folder; its parent must exist
-    /// @param config content of `config.json`; the tensors must be those that it calls for, see [ExpectedTensors]
+    /// @param config content of `config.json`; the tensors must be those that it calls for
+    /// @param expectedTensors those that `config` calls for
     /// @param tensors in any order; each source is asked once
     /// @param sideFiles what else belongs into the folder
     /// @throws CheckpointException if configuration and tensors do not fit; then nothing was written
     /// @throws FileAlreadyExistsException if the target exists and may not be replaced, or is not a checkpoint folder
     /// @throws IOException naming the file and the cause if something cannot be written; then the target is as it was
     public static void write(
-            Path target, ObjectNode config, List<TensorToWrite> tensors, List<SideFile> sideFiles, Options options)
+            Path target,
+            ObjectNode config,
+            List<ExpectedTensor> expectedTensors,
+            List<TensorToWrite> tensors,
+            List<SideFile> sideFiles,
+            Options options)
             throws IOException {
-        write(target, config, tensors, sideFiles, options, folder -> {});
+        write(target, config, expectedTensors, tensors, sideFiles, options, folder -> {});
     }
 
     /// Writes like the other, and has the result looked at before it gets its name.
     ///
     /// @param target the folder; its parent must exist
     /// @param config content of `config.json`
+    /// @param expectedTensors those that `config` calls for
     /// @param tensors in any order; each source is asked once
     /// @param sideFiles what else belongs into the folder
     /// @param options how to write
@@ -72,12 +79,13 @@ public final class CheckpointWriter {
     public static void write(
             Path target,
             ObjectNode config,
+            List<ExpectedTensor> expectedTensors,
             List<TensorToWrite> tensors,
             List<SideFile> sideFiles,
             Options options,
             FolderCheck check)
             throws IOException {
-        requireConsistent(target, config, tensors);
+        requireConsistent(target, config, expectedTensors, tensors);
         FolderWriter.write(
                 target,
                 FolderWriter.Kind.CHECKPOINT,
@@ -86,7 +94,8 @@ public final class CheckpointWriter {
                 check);
     }
 
-    private static void requireConsistent(Path target, ObjectNode config, List<TensorToWrite> tensors) {
+    private static void requireConsistent(
+            Path target, ObjectNode config, List<ExpectedTensor> expectedTensors, List<TensorToWrite> tensors) {
         PretrainedConfig parsed = PretrainedConfig.parse(config, target.resolve(PretrainedConfig.FILE_NAME).toString());
         Map<String, TensorToWrite> given = HashMap.newHashMap(tensors.size());
         for (TensorToWrite tensor : tensors) {
@@ -95,17 +104,17 @@ public final class CheckpointWriter {
             }
         }
         List<String> missing = new ArrayList<>();
-        for (ExpectedTensors.Expected expected : ExpectedTensors.of(parsed)) {
-            boolean asHead = expected.name().equals(ExpectedTensors.EMBEDDING)
+        for (ExpectedTensor expected : expectedTensors) {
+            boolean asHead = expected.name().equals(ExpectedTensor.EMBEDDING)
                     && parsed.tied()
                     && !given.containsKey(expected.name());
-            TensorToWrite tensor = given.remove(asHead ? ExpectedTensors.LM_HEAD : expected.name());
+            TensorToWrite tensor = given.remove(asHead ? ExpectedTensor.LM_HEAD : expected.name());
             if (tensor == null) {
                 missing.add(expected.name());
             } else if (!Arrays.equals(tensor.shape(), expected.shape())) {
                 throw CheckpointException.in(
                         target,
-                        ExpectedTensors.shapeMessage(
+                        ExpectedTensor.shapeMessage(
                                 tensor.name(), tensor.shape(), expected.shape(), expected.reason()));
             }
         }
@@ -113,8 +122,8 @@ public final class CheckpointWriter {
             throw CheckpointException.in(target, "no tensor was given for " + String.join(", ", missing));
         }
         for (String name : given.keySet()) {
-            boolean tiedTwin = parsed.tied() && name.equals(ExpectedTensors.LM_HEAD);
-            if (!tiedTwin && !ExpectedTensors.isDerivedBuffer(name)) {
+            boolean tiedTwin = parsed.tied() && name.equals(ExpectedTensor.LM_HEAD);
+            if (!tiedTwin && !ExpectedTensor.isDerivedBuffer(name)) {
                 throw CheckpointException.in(
                         target, "tensor " + name + " is not one that " + PretrainedConfig.FILE_NAME + " calls for");
             }

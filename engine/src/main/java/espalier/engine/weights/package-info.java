@@ -7,7 +7,7 @@
 /// - [StoredTensor] is a named, shaped slice of a mapping; [StoredType] lists the element types.
 /// - [PretrainedConfig] is `config.json` understood, [LayerShape] what one layer kept, [PrunedConfig] the way back.
 /// - [FolderWriter] publishes a folder whole or not at all.
-/// - [ExpectedTensors] says which tensors, of which shapes, a configuration calls for.
+/// - [ExpectedTensor] is one that a configuration calls for; `espalier.engine.model.Architecture` lists them all.
 ///
 /// Whatever a file says is checked against the bytes that are there before memory is taken for it. Content that breaks
 /// a rule raises [CheckpointException], whose message names the file, the tensor or field, what it should have been

@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import espalier.engine.weights.LayerShape;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
@@ -121,6 +122,42 @@ class ArchitectureTest {
         assertEquals(
                 "tensor model.embed_tokens.weight is declared as [11, 12] and as [12, 12]",
                 message(() -> pass.linear("model.embed_tokens", x, Space.HIDDEN, false)));
+    }
+
+    @Test
+    void expectedTensorsSayWhereTheirShapeComesFrom() {
+        ModelShape shape = Shapes.toy(
+                12, false, new ModelShape.Biases(true, true, false), new LayerShape(new int[] {2, 1}, 4, 10));
+        List<String> reasons = Architecture.QWEN3.tensors(shape).stream()
+                .map(tensor -> tensor.expected(shape))
+                .map(expected -> expected.name().replace("model.layers.0.", "") + " "
+                        + Arrays.toString(expected.shape()) + " " + expected.reason())
+                .toList();
+        assertEquals(
+                List.of(
+                        "model.embed_tokens.weight [11, 12] vocab_size x hidden_size",
+                        "input_layernorm.weight [12] hidden_size",
+                        "self_attn.q_proj.weight [12, 12] 3 heads x 4",
+                        "self_attn.q_proj.bias [12] 3 heads x 4",
+                        "self_attn.k_proj.weight [8, 12] 2 kv heads x 4",
+                        "self_attn.k_proj.bias [8] 2 kv heads x 4",
+                        "self_attn.v_proj.weight [8, 12] 2 kv heads x 4",
+                        "self_attn.v_proj.bias [8] 2 kv heads x 4",
+                        "self_attn.q_norm.weight [4] head_dim",
+                        "self_attn.k_norm.weight [4] head_dim",
+                        "self_attn.o_proj.weight [12, 12] 3 heads x 4",
+                        "self_attn.o_proj.bias [12] hidden_size",
+                        "post_attention_layernorm.weight [12] hidden_size",
+                        "mlp.gate_proj.weight [10, 12] 10 feed-forward channels",
+                        "mlp.up_proj.weight [10, 12] 10 feed-forward channels",
+                        "mlp.down_proj.weight [12, 10] 10 feed-forward channels",
+                        "model.norm.weight [12] hidden_size",
+                        "lm_head.weight [11, 12] vocab_size x hidden_size"),
+                reasons);
+        List<Space> fused = List.of(Space.query(0), Space.kv(0), Space.kv(0));
+        assertEquals(
+                "3 heads x 4 + 2 kv heads x 4 + 2 kv heads x 4",
+                TensorShape.matrix("qkv.weight", 0, fused, List.of(Space.HIDDEN), shape).expected(shape).reason());
     }
 
     private static List<String> names(Architecture architecture, ModelShape shape) {

@@ -2,7 +2,6 @@ package espalier.engine.prune;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import espalier.engine.model.Architecture;
 import espalier.engine.model.ChannelGraph;

@@ -29,7 +29,6 @@ import espalier.kernels.Salience;
 import espalier.kernels.Tensor;
 import espalier.kernels.Workspace;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.EnumSet;
 import java.util.HashMap;
 import java.util.List;

@@ -101,7 +101,14 @@ public final class RandomModel implements WeightSource, AutoCloseable {
                     : new long[] {tensor.rows(), tensor.cols()};
             written.add(TensorToWrite.ofFloats(name, type, dimensions, data));
         });
-        CheckpointWriter.write(folder, config(type), written, List.of(others), options);
+        ObjectNode config = config(type);
+        CheckpointWriter.write(
+                folder,
+                config,
+                Architecture.expectedTensors(PretrainedConfig.parse(config, "config.json")),
+                written,
+                List.of(others),
+                options);
         return folder;
     }
 

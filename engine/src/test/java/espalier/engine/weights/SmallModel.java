@@ -1,6 +1,7 @@
 package espalier.engine.weights;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import espalier.engine.model.Architecture;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -33,9 +34,18 @@ final class SmallModel {
         return StrictJson.parseObject(text.getBytes(StandardCharsets.UTF_8), "config.json");
     }
 
+    static List<ExpectedTensor> expected(ObjectNode config) {
+        return Architecture.expectedTensors(PretrainedConfig.parse(config, "config.json"));
+    }
+
+    /// Checks an open model against its own configuration.
+    static void verify(Checkpoint model) {
+        model.verifyTensors(Architecture.expectedTensors(model.config()));
+    }
+
     static List<TensorToWrite> tensors(ObjectNode config) {
         List<TensorToWrite> tensors = new ArrayList<>();
-        for (ExpectedTensors.Expected expected : ExpectedTensors.of(PretrainedConfig.parse(config, "config.json"))) {
+        for (ExpectedTensor expected : expected(config)) {
             long elements = 1;
             for (long dimension : expected.shape()) {
                 elements *= dimension;

@@ -5,7 +5,6 @@ import static espalier.kernels.vector.Lanes.ORDER;
 
 import espalier.kernels.DType;
 import java.lang.foreign.ValueLayout;
-import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorSpecies;
 
