@@ -315,6 +315,19 @@ public interface Ops extends AutoCloseable {
     /// @param scale factor
     void addSquare(Tensor y, Tensor x, float scale);
 
+    // ---- optimiser ----
+
+    /// A step of AdamW with decoupled weight decay (Loshchilov and Hutter 2019, arXiv:1711.05101), in PyTorch's order:
+    /// `g' = gradientScale g`, `m += (1 - beta1) (g' - m)`, `v = beta2 v + (1 - beta2) g'^2`,
+    /// `p = (1 - lr decay) p - lr / c1 * m / (sqrt(v) / sqrt(c2) + eps)` with `c = 1 - beta^step`.
+    ///
+    /// @param p any shape, the parameter, =
+    /// @param m the same shape, first moment, =; zeros before step 1
+    /// @param v the same shape, second moment, =; zeros before step 1
+    /// @param g the same shape, the gradient
+    /// @param step the scalars
+    void adamW(Tensor p, Tensor m, Tensor v, Tensor g, AdamWStep step);
+
     /// Stops the worker threads. Weights and workspaces must not be used afterwards.
     @Override
     void close();

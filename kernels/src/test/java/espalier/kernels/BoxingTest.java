@@ -80,6 +80,9 @@ class BoxingTest {
         all.put("klDivergence with gradient", () -> ops.klDivergence(loss, y, b, 2, 0.5f));
         all.put("squaredError", () -> ops.squaredError(a, b));
         all.put("squaredErrorBackward", () -> ops.squaredErrorBackward(y, a, b, 0.5f));
+        AdamWStep step = new AdamWStep(1e-3, 0.9, 0.999, 1e-8, 0.1, 10, 0.5);
+        Tensor second = s.tensor(TOKENS, N, new float[TOKENS * N]);
+        all.put("adamW", () -> ops.adamW(y, d, second, a, step));
         RopeTable table = RopeTable.create(ops, s.memory, 1e4, 66, 1);
         Tensor rotated = s.random(TOKENS, 23 * 66);
         all.put("rope", () -> ops.rope(rotated, table, targets, false));

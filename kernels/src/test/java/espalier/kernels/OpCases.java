@@ -46,6 +46,7 @@ final class OpCases {
         gates(cases);
         losses(cases);
         importance(cases);
+        optimiser(cases);
         return cases;
     }
 
@@ -394,5 +395,31 @@ final class OpCases {
                 }));
             }
         }
+    }
+
+    private static void optimiser(List<OpCase> cases) {
+        for (double learningRate : new double[] {0.02, -0.1}) {
+            for (long step : new long[] {1, 1000}) {
+                cases.add(new OpCase("adamW lr=" + learningRate + " step=" + step, (s, tokens, n) -> {
+                    Tensor p = s.random(tokens, n);
+                    Tensor m = s.random(tokens, n);
+                    Tensor v = s.tensor(tokens, n, secondMoments(s, tokens * n));
+                    s.ops.adamW(p, m, v, s.random(tokens, n),
+                            new AdamWStep(learningRate, 0.9, 0.95, 1e-8, 0.1, step, 0.6));
+                    s.output("p", p, 4);
+                    s.output("m", m, 1);
+                    s.output("v", v, 1);
+                }));
+            }
+        }
+    }
+
+    /// Positive numbers, some of them small but none so small that rounding of the first moment shows in the quotient.
+    private static float[] secondMoments(Scene s, int n) {
+        float[] values = s.randomHost(n);
+        for (int i = 0; i < n; i++) {
+            values[i] = 0.05f + Math.abs(values[i]);
+        }
+        return values;
     }
 }

@@ -23,6 +23,7 @@ class ShapeErrorTest {
             attention(ops, s, all);
             gates(ops, s, all);
             losses(ops, s, all);
+            optimiser(ops, s, all);
             for (Wrong wrong : all) {
                 var error = assertThrows(IllegalArgumentException.class, wrong.call::run, wrong.message);
                 assertEquals(wrong.message, error.getMessage());
@@ -183,5 +184,27 @@ class ShapeErrorTest {
         all.add(new Wrong("teacher has shape [2, 4], expected [2, 3]", () -> ops.squaredError(x, other)));
         all.add(new Wrong("dStudent has shape [2, 4], expected [2, 3]",
                 () -> ops.squaredErrorBackward(other, x, x, 1)));
+    }
+
+    private static void optimiser(Ops ops, Scene s, List<Wrong> all) {
+        Tensor x = s.random(2, 3);
+        Tensor other = s.random(2, 4);
+        AdamWStep step = new AdamWStep(1, 0, 0, 0, 0, 1, 1);
+        all.add(new Wrong("m has shape [2, 4], expected [2, 3]", () -> ops.adamW(x, other, x, x, step)));
+        all.add(new Wrong("v has shape [2, 4], expected [2, 3]", () -> ops.adamW(x, x, other, x, step)));
+        all.add(new Wrong("g has shape [2, 4], expected [2, 3]", () -> ops.adamW(x, x, x, other, step)));
+        all.add(new Wrong("learningRate must be finite, got NaN",
+                () -> new AdamWStep(Double.NaN, 0, 0, 0, 0, 1, 1)));
+        all.add(new Wrong("beta1 must be at least 0 and below 1, got 1.0",
+                () -> new AdamWStep(1, 1, 0, 0, 0, 1, 1)));
+        all.add(new Wrong("beta2 must be at least 0 and below 1, got -0.5",
+                () -> new AdamWStep(1, 0, -0.5, 0, 0, 1, 1)));
+        all.add(new Wrong("eps must be finite and not negative, got -1.0",
+                () -> new AdamWStep(1, 0, 0, -1, 0, 1, 1)));
+        all.add(new Wrong("weightDecay must be finite and not negative, got Infinity",
+                () -> new AdamWStep(1, 0, 0, 0, Double.POSITIVE_INFINITY, 1, 1)));
+        all.add(new Wrong("step must be positive, got 0", () -> new AdamWStep(1, 0, 0, 0, 0, 0, 1)));
+        all.add(new Wrong("gradientScale must be finite, got NaN",
+                () -> new AdamWStep(1, 0, 0, 0, 0, 1, Double.NaN)));
     }
 }

@@ -346,6 +346,16 @@ public final class Shapes {
         }
     }
 
+    /// @param p any shape
+    /// @param m the same
+    /// @param v the same
+    /// @param g the same
+    public static void adamW(Tensor p, Tensor m, Tensor v, Tensor g) {
+        same("m", m, p);
+        same("v", v, p);
+        same("g", g, p);
+    }
+
     private static void rowsOf(Weight w, String name, int fromRow, int rows) {
         Check.notNegative(name, fromRow);
         if ((long) fromRow + rows > w.rows()) {

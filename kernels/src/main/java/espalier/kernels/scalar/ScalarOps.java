@@ -1,5 +1,6 @@
 package espalier.kernels.scalar;
 
+import espalier.kernels.AdamWStep;
 import espalier.kernels.HeadMap;
 import espalier.kernels.KeyValues;
 import espalier.kernels.RopeTable;
@@ -218,6 +219,12 @@ public final class ScalarOps extends CpuOps {
     public void addSquare(Tensor y, Tensor x, float scale) {
         Shapes.same("x", x, y);
         ScalarImportance.addSquare(y, x, scale);
+    }
+
+    @Override
+    public void adamW(Tensor p, Tensor m, Tensor v, Tensor g, AdamWStep step) {
+        Shapes.adamW(p, m, v, g);
+        ScalarAdamW.step(p, m, v, g, step);
     }
 
     @Override

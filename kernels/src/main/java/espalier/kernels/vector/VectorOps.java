@@ -1,5 +1,6 @@
 package espalier.kernels.vector;
 
+import espalier.kernels.AdamWStep;
 import espalier.kernels.HeadMap;
 import espalier.kernels.KeyValues;
 import espalier.kernels.RopeTable;
@@ -239,6 +240,12 @@ public final class VectorOps extends CpuOps {
     public void addSquare(Tensor y, Tensor x, float scale) {
         Shapes.same("x", x, y);
         Elementwise.addSquare(parallel, y, x, scale);
+    }
+
+    @Override
+    public void adamW(Tensor p, Tensor m, Tensor v, Tensor g, AdamWStep step) {
+        Shapes.adamW(p, m, v, g);
+        AdamWKernels.step(parallel, p, m, v, g, step);
     }
 
     @Override
