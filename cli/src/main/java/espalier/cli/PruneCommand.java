@@ -11,6 +11,7 @@ import espalier.engine.prune.Compaction;
 import espalier.engine.prune.LlmPruner;
 import espalier.engine.prune.NormRule;
 import espalier.engine.prune.Notice;
+import espalier.engine.prune.Probe;
 import espalier.engine.prune.PruningMemory;
 import espalier.engine.prune.PruningPlan;
 import espalier.engine.prune.Selection;
@@ -22,7 +23,6 @@ import espalier.eval.CalibrationSampler;
 import espalier.eval.TextSource;
 import espalier.kernels.DType;
 import espalier.kernels.Ops;
-import espalier.kernels.Philox;
 import espalier.tokenizer.Tokenizer;
 import java.io.IOException;
 import java.lang.System.Logger;
@@ -62,9 +62,6 @@ import picocli.CommandLine.TypeConversionException;
         })
 final class PruneCommand extends JobCommand {
     private static final Logger LOG = System.getLogger("espalier.cli");
-    private static final int PROBE_SEQUENCES = 2;
-    private static final int PROBE_TOKENS = 32;
-    private static final long PROBE_STREAM = 0x70726f6265L;
 
     @Option(
             names = "--method",
@@ -177,7 +174,7 @@ final class PruneCommand extends JobCommand {
                     Optional.ofNullable(dtype),
                     new CheckpointWriter.Options(CheckpointWriter.Options.DEFAULT.shardBytes(), overwrite),
                     planned.settings,
-                    probe(before));
+                    Probe.of(before));
             LOG.log(Level.INFO, "cutting, proving and writing " + out);
             Compaction.Written written = Compaction.write(folder, planned.plan, request);
             return result(architecture, before, planned, written, (System.nanoTime() - start) * 1e-9);
@@ -314,19 +311,6 @@ final class PruneCommand extends JobCommand {
             digest.update(bytes);
         }
         return HexFormat.of().formatHex(digest.digest());
-    }
-
-    /// Random tokens: the proof compares two computations, whatever the text.
-    private static int[][] probe(ModelShape shape) {
-        int tokens = Math.min(PROBE_TOKENS, shape.maxPositions());
-        Philox random = new Philox(0, PROBE_STREAM);
-        int[][] probe = new int[PROBE_SEQUENCES][tokens];
-        for (int s = 0; s < PROBE_SEQUENCES; s++) {
-            for (int i = 0; i < tokens; i++) {
-                probe[s][i] = random.below((long) s * tokens + i, shape.vocab());
-            }
-        }
-        return probe;
     }
 
     private Result result(

@@ -7,8 +7,6 @@ import espalier.engine.model.ModelSize;
 
 /// How much memory a pruning will need.
 public final class PruningMemory {
-    private static final int PROBE_TOKENS = 64;
-
     private PruningMemory() {}
 
     /// A pruning whose scores need gradients.
@@ -32,7 +30,7 @@ public final class PruningMemory {
     /// @param weightBytes of its mapped files
     /// @return the plan
     public static MemoryPlan withoutGradients(Architecture architecture, ModelShape shape, long weightBytes) {
-        MemoryPlan plan = MemoryPlan.inference(shape, weightBytes, PROBE_TOKENS, 0);
+        MemoryPlan plan = MemoryPlan.inference(shape, weightBytes, Probe.MOST_TOKENS, 0);
         return plan.with("cut_layer", cutLayer(architecture, shape, weightBytes));
     }
 
