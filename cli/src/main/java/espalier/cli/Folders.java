@@ -39,6 +39,9 @@ final class Folders {
     /// @throws IOException naming the option, if the folder exists and may not
     /// @throws IllegalArgumentException if one of the two lies inside the other
     static void checkOut(Path out, boolean overwrite, String option, Path source) throws IOException {
+        if (out.toString().isEmpty()) {
+            throw new IllegalArgumentException("--out is empty, expected the folder to make");
+        }
         if (Files.exists(out) && !overwrite) {
             throw new FileAlreadyExistsException(out.toString(), null, "--out exists already; --overwrite replaces it");
         }

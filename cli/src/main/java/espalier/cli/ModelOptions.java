@@ -11,6 +11,7 @@ import picocli.CommandLine.TypeConversionException;
 
 /// Which kernels run, and on how many threads.
 final class ModelOptions {
+    private static final int MOST_THREADS = 1024;
     private static final Logger LOG = System.getLogger("espalier.cli");
 
     @Option(
@@ -27,8 +28,8 @@ final class ModelOptions {
     /// Opens the backend and says in one log line what it is.
     Ops open() {
         int count = threads == null ? Runtime.getRuntime().availableProcessors() : threads;
-        if (count < 1) {
-            throw new IllegalArgumentException("--threads must be at least 1, got " + count);
+        if (count < 1 || count > MOST_THREADS) {
+            throw new IllegalArgumentException("--threads must be 1 to %d, got %d".formatted(MOST_THREADS, count));
         }
         Ops ops = Backends.open(backend, count);
         LOG.log(

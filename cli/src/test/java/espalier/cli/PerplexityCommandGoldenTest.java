@@ -113,7 +113,7 @@ class PerplexityCommandGoldenTest {
         Cli.run("perplexity", "--model", model, "--data", text, "--windows", 0).refused(
                 "windows must be positive, got 0");
         Cli.run("perplexity", "--model", model, "--data", text, "--threads", 0).refused(
-                "--threads must be at least 1, got 0");
+                "--threads must be 1 to 1024, got 0");
         Cli.run("perplexity", "--model", model, "--data", text, "--per-paragraph", "--window", 8).refused(
                 "--per-paragraph excludes --window, --stride, --windows and --join (see espalier perplexity --help)");
         Path story = SharedData.models().resolve("eval-story.txt");

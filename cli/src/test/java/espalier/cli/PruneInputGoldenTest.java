@@ -162,13 +162,21 @@ class PruneInputGoldenTest {
         "--tokens, 513, '--tokens must be at most 512, the model''s context, got 513'",
         "--iterative-steps, 0, 'iterative steps must be positive, got 0'",
         "--align, 0, 'align must be positive, got 0'",
-        "--threads, 0, '--threads must be at least 1, got 0'",
+        "--threads, 0, '--threads must be 1 to 1024, got 0'",
+        "--threads, 100000, '--threads must be 1 to 1024, got 100000'",
     })
     void numbersOutOfRange(String option, String value, String message) throws IOException {
         Cli run = Cli.run(
                 "prune", "--model", PruneRuns.small(), "--out", out, "--ratio", 0.2, "--calibration", PruneRuns.story(),
                 option, value);
         refused(run, message);
+    }
+
+    @Test
+    void anOutputWithoutAName() throws IOException {
+        Cli run = Cli.run(
+                "prune", "--model", PruneRuns.small(), "--out", "", "--overwrite", "--ratio", 0.2, "--importance", "l1");
+        refused(run, "--out is empty, expected the folder to make");
     }
 
     private Cli calibrated(Path file, Object... more) {
