@@ -9,5 +9,6 @@ module espalier.engine {
     exports espalier.engine.generate;
     exports espalier.engine.model;
     exports espalier.engine.prune;
+    exports espalier.engine.train;
     exports espalier.engine.weights;
 }

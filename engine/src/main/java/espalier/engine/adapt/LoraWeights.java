@@ -1,6 +1,9 @@
 package espalier.engine.adapt;
 
+import espalier.engine.model.Adapters;
+import espalier.engine.model.LoraAdapter;
 import espalier.engine.model.ModelShape;
+import espalier.engine.model.Parameter;
 import espalier.kernels.Ops;
 import espalier.kernels.Tensor;
 import espalier.kernels.Workspace;
@@ -20,13 +23,6 @@ public final class LoraWeights implements AutoCloseable {
     private final Workspace memory;
     private final Map<String, LoraAdapter> byModule = new LinkedHashMap<>();
     private final boolean trained;
-
-    /// One trained matrix.
-    ///
-    /// @param name e.g. `model.layers.3.self_attn.q_proj.lora_A.weight`
-    /// @param value the matrix
-    /// @param gradient of its shape, +=
-    public record Parameter(String name, Tensor value, Tensor gradient) {}
 
     private LoraWeights(LoraState state, boolean trained, Ops ops) {
         this.shape = state.shape();

@@ -1,7 +1,5 @@
-/// Low-rank adapters, from a pass to a file. [Adapters] says which projections of a model have a [LoraAdapter]; they
-/// travel in a forward pass as data, so the same frozen weights serve several roles.
-///
-/// Read next:
+/// Low-rank adapters apart from a pass: sizes, values, files, merging. In a pass they are
+/// [espalier.engine.model.Adapters], data like the rest of it.
 ///
 /// - [LoraSettings] says which projections have adapters and of which sizes; [LoraModule] is one of them on a model.
 /// - [LoraState] holds the values ([LoraFactors]) apart from any backend, for files and surgery.

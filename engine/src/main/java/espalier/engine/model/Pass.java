@@ -1,6 +1,5 @@
 package espalier.engine.model;
 
-import espalier.engine.adapt.Adapters;
 
 /// What varies between the roles that one frozen model plays: evaluation, scoring, teacher, student, recovery.
 ///

@@ -1,6 +1,5 @@
 package espalier.engine.model;
 
-import espalier.engine.adapt.LoraAdapter;
 import espalier.kernels.Ops;
 import espalier.kernels.Tensor;
 import espalier.kernels.Weight;

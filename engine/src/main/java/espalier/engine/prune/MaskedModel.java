@@ -1,6 +1,6 @@
 package espalier.engine.prune;
 
-import espalier.engine.adapt.Adapters;
+import espalier.engine.model.Adapters;
 import espalier.engine.model.Gates;
 import espalier.engine.model.ModelShape;
 import espalier.engine.model.Pass;

@@ -1,5 +1,7 @@
 package espalier.engine.adapt;
 
+import espalier.engine.model.Adapters;
+import espalier.engine.model.LoraAdapter;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
@@ -10,6 +12,7 @@ import espalier.engine.model.Gates;
 import espalier.engine.model.ModelFolder;
 import espalier.engine.model.ModelShape;
 import espalier.engine.model.Pass;
+import espalier.engine.model.Parameter;
 import espalier.engine.model.Site;
 import espalier.engine.testing.Compare;
 import espalier.engine.testing.RandomModel;
@@ -105,7 +108,7 @@ class LoraTest {
         try (Ops ops = Backends.open(Backends.Choice.SCALAR, 1);
                 LoraWeights weights = LoraWeights.trained(state, ops)) {
             assertEquals(state.parameters(), weights.trainableCount());
-            LoraWeights.Parameter b = weights.parameters().get(1);
+            Parameter b = weights.parameters().get(1);
             assertEquals("model.layers.0.self_attn.q_proj.lora_B.weight", b.name());
             LoraAdapter adapter = weights.adapters().get(0, Site.Q_PROJ).orElseThrow();
             assertEquals(adapter.b(), b.value());

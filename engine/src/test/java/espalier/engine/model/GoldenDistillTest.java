@@ -3,8 +3,8 @@ package espalier.engine.model;
 import static espalier.engine.testing.Compare.assertClose;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import espalier.engine.adapt.Adapters;
-import espalier.engine.adapt.LoraAdapter;
+import espalier.engine.model.Adapters;
+import espalier.engine.model.LoraAdapter;
 import espalier.engine.testing.Compare;
 import espalier.engine.testing.GoldenCase;
 import espalier.kernels.Backends;

@@ -4,8 +4,8 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assertions.fail;
 
-import espalier.engine.adapt.Adapters;
-import espalier.engine.adapt.LoraAdapter;
+import espalier.engine.model.Adapters;
+import espalier.engine.model.LoraAdapter;
 import espalier.engine.testing.RandomModel;
 import espalier.engine.testing.WholeGradients;
 import espalier.engine.weights.LayerShape;

@@ -7,8 +7,8 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import espalier.engine.adapt.Adapters;
-import espalier.engine.adapt.LoraAdapter;
+import espalier.engine.model.Adapters;
+import espalier.engine.model.LoraAdapter;
 import espalier.engine.testing.RandomModel;
 import espalier.engine.weights.Checkpoint;
 import espalier.engine.weights.CheckpointException;

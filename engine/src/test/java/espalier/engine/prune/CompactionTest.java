@@ -9,7 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import espalier.engine.adapt.Adapters;
+import espalier.engine.model.Adapters;
 import espalier.engine.generate.GenerationRequest;
 import espalier.engine.generate.Generator;
 import espalier.engine.generate.Sampler;

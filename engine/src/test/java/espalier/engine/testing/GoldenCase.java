@@ -1,7 +1,7 @@
 package espalier.engine.testing;
 
-import espalier.engine.adapt.Adapters;
-import espalier.engine.adapt.LoraAdapter;
+import espalier.engine.model.Adapters;
+import espalier.engine.model.LoraAdapter;
 import espalier.engine.model.Batch;
 import espalier.engine.model.Gates;
 import espalier.engine.model.ModelFolder;

@@ -1,4 +1,4 @@
-package espalier.engine.adapt;
+package espalier.engine.model;
 
 import espalier.kernels.Tensor;
 

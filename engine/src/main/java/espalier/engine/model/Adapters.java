@@ -1,6 +1,5 @@
-package espalier.engine.adapt;
+package espalier.engine.model;
 
-import espalier.engine.model.Site;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Optional;

@@ -1,0 +1,34 @@
+package espalier.engine.train;
+
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+
+/// Everything that a run needs to go on as if it had never stopped.
+///
+/// @param step steps done
+/// @param values counters and scalars, each as a text that reads back to the same bits
+/// @param tensors parameters, moments and whatever else is learnt; names are unique
+public record RunState(long step, Map<String, String> values, List<Values> tensors) {
+    /// A matrix of the state.
+    ///
+    /// @param name for instance `parameter.model.layers.0.self_attn.q_proj.lora_A.weight`
+    /// @param rows rows
+    /// @param cols columns
+    /// @param data `[rows * cols]`, row-major, not copied
+    public record Values(String name, int rows, int cols, float[] data) {
+        /// Checks the length.
+        public Values {
+            if (data.length != (long) rows * cols) {
+                throw new IllegalArgumentException(
+                        "%s has %d values, expected [%d, %d]".formatted(name, data.length, rows, cols));
+            }
+        }
+    }
+
+    /// Copies the collections.
+    public RunState {
+        values = Map.copyOf(new TreeMap<>(values));
+        tensors = List.copyOf(tensors);
+    }
+}
