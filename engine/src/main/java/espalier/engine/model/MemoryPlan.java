@@ -68,6 +68,38 @@ public record MemoryPlan(Map<String, Long> parts) {
         return new MemoryPlan(parts);
     }
 
+    /// A training step whose base weights are frozen.
+    ///
+    /// @param shape of the model
+    /// @param weightBytes of its mapped files
+    /// @param tokens of the largest micro-batch
+    /// @param keep what a forward keeps: layer inputs or all activations
+    /// @return the plan, without what is trained
+    public static MemoryPlan training(ModelShape shape, long weightBytes, long tokens, Keep keep) {
+        int hidden = shape.hidden();
+        long kept = switch (keep) {
+            case NOTHING -> throw new IllegalArgumentException("a backward needs at least the layer inputs");
+            case LAYER_INPUTS -> hidden * (shape.layers().size() + 1L) + layerWidth(shape);
+            case ACTIVATIONS -> hidden * (shape.layers().size() + 1L)
+                    + shape.layers().stream().mapToLong(layer -> layerWidth(shape, layer)).sum();
+        };
+        // normed, rstd, its gradient; the gradient that travels, the output of a layer that is computed again; the
+        // widest input of an adapter, dropped.
+        long travelling = 4L * hidden + 1 + Math.max(hidden, widestInput(shape));
+        Map<String, Long> parts = new LinkedHashMap<>();
+        parts.put("weights", weightBytes);
+        parts.put("activations", floats(Math.multiplyExact(tokens, kept)) + GROWTH);
+        parts.put("backward", floats(Math.multiplyExact(tokens, travelling + backwardWidth(shape))) + GROWTH);
+        parts.put("logits", logits(shape, tokens));
+        parts.put("kernels", KERNELS);
+        parts.put("jvm", JVM);
+        return new MemoryPlan(parts);
+    }
+
+    private static long widestInput(ModelShape shape) {
+        return shape.layers().stream().mapToLong(layer -> Math.max(layer.queryWidth(), layer.ffn())).max().orElse(0);
+    }
+
     /// Adds a part.
     ///
     /// @param name what the bytes are for
@@ -99,13 +131,13 @@ public record MemoryPlan(Map<String, Long> parts) {
     /// Floats for each token that the forward of the widest layer takes: residual between the halves; norm, q, k, v,
     /// log-sums, attention output, its gated copy; norm, gate, up, their product; the output before the hidden gate.
     private static long layerWidth(ModelShape shape) {
+        return shape.layers().stream().mapToLong(layer -> layerWidth(shape, layer)).max().orElse(0);
+    }
+
+    private static long layerWidth(ModelShape shape, LayerShape layer) {
         long hidden = shape.hidden();
-        long widest = 0;
-        for (LayerShape layer : shape.layers()) {
-            long attention = hidden + 1 + 3L * layer.queryWidth() + 2L * layer.kvWidth() + layer.heads();
-            widest = Math.max(widest, 2 * hidden + attention + hidden + 1 + 3L * layer.ffn());
-        }
-        return widest;
+        long attention = hidden + 1 + 3L * layer.queryWidth() + 2L * layer.kvWidth() + layer.heads();
+        return 2 * hidden + attention + hidden + 1 + 3L * layer.ffn();
     }
 
     /// Floats for each token that the backward of the widest half takes beside that.

@@ -1,5 +1,6 @@
 /// Training, for every method: what varies is what is trained and which loss is taken.
 ///
-/// An [Example] is a sequence with its labels, [Examples] are a data set. A [RunState] is all that a run needs to go on
-/// after a stop.
+/// Start at [Trainer], the loop. It minimises an [Objective] (of which [NextTokenLoss] is one) over [Examples], steps the
+/// parameters with [AdamW] by a [LearningRate], adds the gradients of micro-batches in a [GradientTree], and leaves a
+/// [RunState] in a [RunRecord], from which it goes on after a stop. [LoraTraining] trains adapters of a frozen model.
 package espalier.engine.train;

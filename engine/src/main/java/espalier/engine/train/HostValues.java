@@ -1,0 +1,28 @@
+package espalier.engine.train;
+
+import espalier.kernels.Ops;
+import espalier.kernels.Tensor;
+import java.util.Map;
+
+/// Tensors of a backend as parts of a [RunState], and back.
+final class HostValues {
+    private HostValues() {}
+
+    static RunState.Values of(String name, Tensor tensor, Ops ops) {
+        float[] host = new float[Math.toIntExact(tensor.elements())];
+        ops.toHost(tensor, host);
+        return new RunState.Values(name, tensor.rows(), tensor.cols(), host);
+    }
+
+    static void restore(Map<String, RunState.Values> all, String name, Tensor target, Ops ops) {
+        RunState.Values values = all.get(name);
+        if (values == null) {
+            throw new IllegalArgumentException("the saved state has no tensor " + name);
+        }
+        if (values.rows() != target.rows() || values.cols() != target.cols()) {
+            throw new IllegalArgumentException("tensor %s of the saved state has shape [%d, %d], expected [%d, %d]"
+                    .formatted(name, values.rows(), values.cols(), target.rows(), target.cols()));
+        }
+        ops.fromHost(values.data(), target);
+    }
+}

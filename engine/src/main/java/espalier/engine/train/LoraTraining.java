@@ -1,0 +1,148 @@
+package espalier.engine.train;
+
+import espalier.engine.adapt.LoraFactors;
+import espalier.engine.adapt.LoraModule;
+import espalier.engine.adapt.LoraState;
+import espalier.engine.adapt.LoraWeights;
+import espalier.engine.model.Gates;
+import espalier.engine.model.Keep;
+import espalier.engine.model.MemoryPlan;
+import espalier.engine.model.Model;
+import espalier.engine.model.ModelShape;
+import espalier.engine.model.Parameter;
+import espalier.engine.model.Pass;
+import espalier.engine.model.WeightGradients;
+import espalier.kernels.Ops;
+import java.io.IOException;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+
+/// Trains adapters of a frozen model to predict the labelled tokens: recovery after pruning (LLM-Pruner, Ma et al. 2023,
+/// arXiv:2305.11627, section 3.3), and fine-tuning in general.
+public final class LoraTraining {
+    /// What to train, and how.
+    ///
+    /// @param initial adapters at the start
+    /// @param settings of the run
+    /// @param learningRate over its steps
+    /// @param optimiser of the adapters
+    /// @param training what is learnt from
+    /// @param validation decides which state is the best; may be empty
+    /// @param memory bytes that may be used: decides whether activations are kept or computed again
+    public record Request(
+            LoraState initial,
+            TrainingSettings settings,
+            LearningRate learningRate,
+            AdamW.Settings optimiser,
+            Examples training,
+            Examples validation,
+            long memory) {}
+
+    /// What came out.
+    ///
+    /// @param outcome of the run
+    /// @param best adapters of the best step
+    public record Trained(Trainer.Outcome outcome, LoraState best) {}
+
+    private LoraTraining() {}
+
+    /// @param model stays as it is
+    /// @param weightBytes of its mapped files
+    /// @param request what to train, and how
+    /// @param record where states and metrics go
+    /// @param watch told of steps
+    /// @return what came out
+    /// @throws IllegalArgumentException if a sequence is longer than the model's context, or the memory is too small
+    /// @throws ArithmeticException see [Trainer#run]
+    /// @throws IOException if something cannot be read or written
+    public static Trained run(Model model, long weightBytes, Request request, RunRecord record, TrainingWatch watch)
+            throws IOException {
+        requireContext(model.shape(), request.training());
+        requireContext(model.shape(), request.validation());
+        Keep keep = plannedKeep(model.shape(), weightBytes, request);
+        Ops ops = model.ops();
+        try (LoraWeights adapters = LoraWeights.trained(request.initial(), ops);
+                NextTokenLoss loss = new NextTokenLoss(model, new AdaptersRole(model, adapters, request), keep);
+                AdamW optimiser = new AdamW(
+                        List.of(new AdamW.Group(adapters.parameters(), request.optimiser(), request.learningRate())),
+                        ops);
+                Trainer trainer = new Trainer(
+                        loss, optimiser, request.settings(), request.training(), request.validation(), record, watch,
+                        ops)) {
+            Trainer.Outcome outcome = trainer.run();
+            return new Trained(outcome, state(request.initial(), outcome.best()));
+        }
+    }
+
+    private record AdaptersRole(Model model, LoraWeights adapters, Request request) implements NextTokenLoss.Role {
+        @Override
+        public List<Parameter> parameters() {
+            return adapters.parameters();
+        }
+
+        @Override
+        public Pass training(long step, int firstRow) {
+            Gates open = Gates.open(model.shape().layers().size());
+            return new Pass(open, open, adapters.adapters(), WeightGradients.NONE);
+        }
+
+        @Override
+        public Pass evaluation() {
+            return Pass.frozen(Gates.open(model.shape().layers().size()), adapters.frozenAdapters());
+        }
+    }
+
+    private static void requireContext(ModelShape shape, Examples examples) {
+        if (examples.longest() > shape.maxPositions()) {
+            throw new IllegalArgumentException("the longest sequence has %d tokens, the model's context is %d"
+                    .formatted(examples.longest(), shape.maxPositions()));
+        }
+    }
+
+    /// Activations are kept where they fit, since computing them again costs a third more.
+    private static Keep plannedKeep(ModelShape shape, long weightBytes, Request request) {
+        if (plan(shape, weightBytes, request, Keep.ACTIVATIONS).total() <= request.memory()) {
+            return Keep.ACTIVATIONS;
+        }
+        plan(shape, weightBytes, request, Keep.LAYER_INPUTS).require(request.memory());
+        return Keep.LAYER_INPUTS;
+    }
+
+    /// The memory that a run takes.
+    ///
+    /// @param shape of the model
+    /// @param weightBytes of its mapped files
+    /// @param request what to train
+    /// @param keep what a forward keeps
+    /// @return the plan
+    public static MemoryPlan plan(ModelShape shape, long weightBytes, Request request, Keep keep) {
+        TrainingSettings settings = request.settings();
+        long longest = Math.max(request.training().longest(), request.validation().longest());
+        long tokens = Math.multiplyExact(Math.min(settings.microBatch(), settings.batch()), longest);
+        long parts = (settings.batch() + settings.microBatch() - 1L) / settings.microBatch();
+        long levels = Long.SIZE - Long.numberOfLeadingZeros(parts);
+        // Value, gradient, two moments; nodes of the tree; the best state; a state on its way to the disk.
+        long copies = 4 + levels + 1 + 4;
+        return MemoryPlan.training(shape, weightBytes, tokens, keep)
+                .with("adapters", request.initial().parameters() * Float.BYTES * copies)
+                .with("data", bytes(request.training()) + bytes(request.validation()));
+    }
+
+    private static long bytes(Examples examples) {
+        // An array and a record for each sequence beside its ids.
+        return examples.tokens() * Integer.BYTES + 48L * examples.size();
+    }
+
+    /// @return the adapters with these values
+    private static LoraState state(LoraState initial, List<RunState.Values> values) {
+        Map<String, float[]> byName = new HashMap<>();
+        values.forEach(value -> byName.put(value.name(), value.data()));
+        List<LoraFactors> factors = initial.factors().stream()
+                .map(LoraFactors::module)
+                .map((LoraModule module) ->
+                        new LoraFactors(module, byName.get(module.nameA()), byName.get(module.nameB())))
+                .toList();
+        return new LoraState(initial.shape(), initial.settings(), factors);
+    }
+}

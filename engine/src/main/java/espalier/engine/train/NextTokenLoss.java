@@ -1,0 +1,112 @@
+package espalier.engine.train;
+
+import espalier.engine.model.Batch;
+import espalier.engine.model.Hidden;
+import espalier.engine.model.Keep;
+import espalier.engine.model.Model;
+import espalier.engine.model.Parameter;
+import espalier.engine.model.Pass;
+import espalier.engine.model.StateGradients;
+import espalier.engine.model.TokenLosses;
+import espalier.kernels.Tensor;
+import espalier.kernels.Workspace;
+import java.util.Arrays;
+import java.util.List;
+
+/// Cross-entropy of the labelled tokens. Sequences are packed without padding; what is trained comes with the role.
+public final class NextTokenLoss implements Objective, AutoCloseable {
+    private final Model model;
+    private final Role role;
+    private final Keep keep;
+    private final Workspace ws;
+
+    /// How the model takes part.
+    public interface Role {
+        /// @return what is trained
+        List<Parameter> parameters();
+
+        /// @param step steps of the run done before
+        /// @param firstRow index of the micro-batch's first sequence in the whole batch
+        /// @return the pass of a forward and backward
+        Pass training(long step, int firstRow);
+
+        /// @return the pass of an evaluation
+        Pass evaluation();
+    }
+
+    /// @param model stays open as long as this
+    /// @param role what is trained
+    /// @param keep what a training forward keeps: layer inputs or all activations
+    public NextTokenLoss(Model model, Role role, Keep keep) {
+        this.model = model;
+        this.role = role;
+        this.keep = keep;
+        this.ws = model.ops().newWorkspace();
+    }
+
+    @Override
+    public List<Parameter> parameters() {
+        return role.parameters();
+    }
+
+    @Override
+    public LossSum train(MicroBatch part) {
+        Batch batch = batch(part.examples());
+        int[] targets = targets(part.examples());
+        Pass pass = role.training(part.step(), part.firstRow());
+        long mark = ws.mark();
+        try {
+            Hidden hidden = model.forward(batch, pass, keep, ws);
+            Tensor dNormed = ws.take(batch.tokens(), model.shape().hidden());
+            TokenLosses losses = model.lmHead().lossBackward(dNormed, hidden, targets, (float) part.scale(), ws);
+            if (losses.count() > 0) {
+                model.backward(hidden, dNormed, StateGradients.NONE, pass, ws);
+            }
+            return new LossSum(losses.sum(), losses.count(), batch.tokens());
+        } finally {
+            ws.release(mark);
+        }
+    }
+
+    @Override
+    public LossSum evaluate(Examples examples) {
+        Batch batch = batch(examples);
+        long mark = ws.mark();
+        try {
+            Hidden hidden = model.forward(batch, role.evaluation(), Keep.NOTHING, ws);
+            TokenLosses losses = model.lmHead().loss(hidden, targets(examples), ws);
+            return new LossSum(losses.sum(), losses.count(), batch.tokens());
+        } finally {
+            ws.release(mark);
+        }
+    }
+
+    private static Batch batch(Examples examples) {
+        return Batch.of(examples.list().stream().map(Example::ids).toArray(int[][]::new));
+    }
+
+    /// `[tokens]`: the token that follows, where it is labelled; else -1.
+    private static int[] targets(Examples examples) {
+        int[] targets = new int[Math.toIntExact(examples.tokens())];
+        Arrays.fill(targets, -1);
+        int start = 0;
+        for (Example example : examples.list()) {
+            for (int i = Math.max(1, example.firstLabel()); i < example.ids().length; i++) {
+                targets[start + i - 1] = example.ids()[i];
+            }
+            start += example.ids().length;
+        }
+        return targets;
+    }
+
+    /// @return bytes of activations held
+    public long heldBytes() {
+        return ws.heldBytes();
+    }
+
+    /// Frees the activations.
+    @Override
+    public void close() {
+        ws.close();
+    }
+}

@@ -1,0 +1,49 @@
+package espalier.engine.train;
+
+import espalier.engine.model.Parameter;
+import java.util.List;
+
+/// What a run minimises: a loss over examples, and the gradients of what is trained.
+public interface Objective {
+    /// A part of a batch.
+    ///
+    /// @param examples the sequences
+    /// @param step steps of the run done before: the key of dropout and samples
+    /// @param firstRow index of the first sequence in the whole batch, likewise
+    /// @param scale of the gradient: 1 / number of labelled tokens of the whole batch
+    record MicroBatch(Examples examples, long step, int firstRow, double scale) {}
+
+    /// Losses of some tokens.
+    ///
+    /// @param sum in nats
+    /// @param labels tokens that are predicted
+    /// @param tokens all of them
+    record LossSum(double sum, long labels, long tokens) {
+        /// Nothing.
+        static final LossSum ZERO = new LossSum(0, 0, 0);
+
+        LossSum plus(LossSum other) {
+            return new LossSum(sum + other.sum, labels + other.labels, tokens + other.tokens);
+        }
+
+        /// @return mean over the predicted tokens; 0 if there is none
+        public double mean() {
+            return labels == 0 ? 0 : sum / labels;
+        }
+    }
+
+    /// @return what is trained, with its gradients
+    List<Parameter> parameters();
+
+    /// Runs forward and backward; adds the gradient of `scale` times the sum of the losses to the parameters' gradients.
+    ///
+    /// @param part of a batch
+    /// @return its losses, not scaled
+    LossSum train(MicroBatch part);
+
+    /// Runs forward, without dropout.
+    ///
+    /// @param examples a few sequences
+    /// @return their losses
+    LossSum evaluate(Examples examples);
+}

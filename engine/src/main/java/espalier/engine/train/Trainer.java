@@ -1,0 +1,253 @@
+package espalier.engine.train;
+
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import espalier.engine.train.Objective.LossSum;
+import espalier.kernels.Ops;
+import java.io.IOException;
+import java.util.List;
+
+/// The training loop of every method. A step's loss is the sum over all labelled tokens of its batch divided by their
+/// number in the whole batch, however it is cut into micro-batches; their gradients are added by a [GradientTree].
+///
+/// A step is a function of the state before it, so a run that goes on from a saved state gives the same bits as one that
+/// never stopped.
+public final class Trainer implements AutoCloseable {
+    private static final int MOST_SKIPPED_IN_A_ROW = 10;
+
+    private final Objective objective;
+    private final AdamW optimiser;
+    private final GradientTree tree;
+    private final TrainingSettings settings;
+    private final Examples training;
+    private final Examples validation;
+    private final BatchOrder order;
+    private final RunRecord record;
+    private final TrainingWatch watch;
+    private final Ops ops;
+    private final RunProgress progress = new RunProgress();
+    private long startNanos;
+
+    /// What a run came to.
+    ///
+    /// @param steps done, those that were skipped included
+    /// @param tokens run through in training
+    /// @param loss of the last step that was not skipped; NaN if there was none
+    /// @param initialValidationLoss before training; NaN without validation data
+    /// @param validationLoss the smallest; NaN without validation data
+    /// @param bestStep where it was found; without validation data the last step
+    /// @param skippedSteps whose loss or gradient was not finite
+    /// @param seconds of training and validation, earlier parts of a resumed run included
+    /// @param tokensPerSecond of training alone
+    /// @param best the parameters at the best step
+    /// @param isComplete whether all steps are done; false if the run was asked to stop
+    public record Outcome(
+            long steps,
+            long tokens,
+            double loss,
+            double initialValidationLoss,
+            double validationLoss,
+            long bestStep,
+            long skippedSteps,
+            double seconds,
+            double tokensPerSecond,
+            List<RunState.Values> best,
+            boolean isComplete) {}
+
+    /// @param objective what is minimised
+    /// @param optimiser steps the objective's parameters; closed by its owner
+    /// @param settings how
+    /// @param training what is learnt from, at least one sequence
+    /// @param validation decides which state is the best; may be empty
+    /// @param record where states and metrics go
+    /// @param watch told of steps
+    /// @param ops the backend
+    public Trainer(
+            Objective objective,
+            AdamW optimiser,
+            TrainingSettings settings,
+            Examples training,
+            Examples validation,
+            RunRecord record,
+            TrainingWatch watch,
+            Ops ops) {
+        this.objective = objective;
+        this.optimiser = optimiser;
+        this.settings = settings;
+        this.training = training;
+        this.validation = validation;
+        this.order = new BatchOrder(training.size(), settings.batch(), settings.seed());
+        this.record = record;
+        this.watch = watch;
+        this.ops = ops;
+        this.tree = new GradientTree(objective.parameters(), ops);
+    }
+
+    /// Runs from the last saved state, or from the beginning, to the last step or until it is asked to stop.
+    ///
+    /// @return what it came to
+    /// @throws ArithmeticException if ten steps in a row had a loss or gradient that is not finite; the state before
+    ///     them is saved
+    /// @throws IOException if something cannot be read or written
+    public Outcome run() throws IOException {
+        record.latest().ifPresent(state -> progress.restore(state, optimiser));
+        objective.parameters().forEach(parameter -> ops.fill(parameter.gradient(), 0));
+        startNanos = System.nanoTime();
+        double before = progress.seconds;
+        while (true) {
+            boolean isStopped = isEvaluationDue() && !evaluate() || watch.isStopRequested();
+            progress.seconds = before + secondsSinceStart();
+            if (isStopped || isSaveDue()) {
+                save();
+            }
+            if (isStopped || progress.step == settings.steps()) {
+                return outcome(!isStopped);
+            }
+            step(before);
+        }
+    }
+
+    private boolean isEvaluationDue() {
+        return validation.size() > 0
+                && progress.evaluatedStep < progress.step
+                && settings.isEvaluated(progress.step);
+    }
+
+    private boolean isSaveDue() {
+        return progress.savedStep < progress.step
+                && (progress.step == settings.steps()
+                        || progress.step % settings.saveEvery() == 0
+                        || progress.evaluatedStep == progress.step);
+    }
+
+    private void save() throws IOException {
+        record.save(progress.state(optimiser));
+        progress.savedStep = progress.step;
+    }
+
+    private double secondsSinceStart() {
+        return (System.nanoTime() - startNanos) * 1e-9;
+    }
+
+    /// @return false if the run was asked to stop meanwhile; then nothing has changed
+    private boolean evaluate() throws IOException {
+        LossSum sum = LossSum.ZERO;
+        for (int from = 0; from < validation.size(); from += settings.microBatch()) {
+            if (watch.isStopRequested()) {
+                return false;
+            }
+            int to = Math.min(validation.size(), from + settings.microBatch());
+            sum = sum.plus(objective.evaluate(new Examples(validation.list().subList(from, to))));
+            watch.validating(progress.step, to, validation.size());
+        }
+        progress.evaluated(sum.mean(), optimiser, ops);
+        ObjectNode line = JsonNodeFactory.instance.objectNode();
+        line.put("step", progress.step);
+        putFinite(line, "validation_loss", sum.mean());
+        record.append(line);
+        return true;
+    }
+
+    /// One step, unless the run is asked to stop before it is complete; then nothing has changed.
+    private void step(double secondsBefore) throws IOException {
+        long start = System.nanoTime();
+        Examples batch = training.pick(order.rows(progress.step));
+        long labels = batch.list().stream().mapToLong(Example::labels).sum();
+        double scale = labels == 0 ? 0 : 1.0 / labels;
+        LossSum sum = LossSum.ZERO;
+        int parts = 0;
+        for (int from = 0; from < batch.size(); from += settings.microBatch()) {
+            if (watch.isStopRequested()) {
+                tree.clear();
+                return;
+            }
+            int to = Math.min(batch.size(), from + settings.microBatch());
+            Examples part = new Examples(batch.list().subList(from, to));
+            sum = sum.plus(objective.train(new Objective.MicroBatch(part, progress.step, from, scale)));
+            tree.take(parts++);
+        }
+        tree.finish(parts);
+        double norm = optimiser.gradientNorm();
+        double learningRate = optimiser.learningRate(progress.step);
+        boolean isFinite = Double.isFinite(sum.sum()) && Double.isFinite(norm);
+        if (isFinite && labels > 0) {
+            optimiser.step(progress.step, AdamW.clipScale(norm, settings.clip()));
+        }
+        objective.parameters().forEach(parameter -> ops.fill(parameter.gradient(), 0));
+        progress.stepped(sum, isFinite, (System.nanoTime() - start) * 1e-9);
+        progress.seconds = secondsBefore + secondsSinceStart();
+        report(sum, norm, learningRate, isFinite);
+    }
+
+    private void report(LossSum sum, double norm, double learningRate, boolean isFinite) throws IOException {
+        ObjectNode line = JsonNodeFactory.instance.objectNode();
+        line.put("step", progress.step);
+        putFinite(line, "loss", sum.mean());
+        line.put("learning_rate", learningRate);
+        putFinite(line, "gradient_norm", norm);
+        line.put("labels", sum.labels());
+        line.put("tokens", progress.tokens);
+        line.put("seconds", progress.seconds);
+        line.put("tokens_per_second", progress.tokensPerSecond());
+        if (!isFinite) {
+            line.put("skipped", true);
+        }
+        record.append(line);
+        watch.step(new TrainingWatch.Step(
+                progress.step,
+                settings.steps(),
+                sum.mean(),
+                progress.lastValidation,
+                learningRate,
+                norm,
+                progress.tokensPerSecond(),
+                progress.trainingSeconds / progress.step * (settings.steps() - progress.step),
+                progress.skipped));
+        if (!isFinite) {
+            watch.say("step %d was skipped: loss %s, gradient norm %s".formatted(progress.step, sum.mean(), norm));
+        }
+        if (progress.skippedInARow >= MOST_SKIPPED_IN_A_ROW) {
+            save();
+            throw new ArithmeticException(("%d steps in a row, up to step %d, had a loss or a gradient that is not"
+                            + " finite; the state before them is saved")
+                    .formatted(progress.skippedInARow, progress.step));
+        }
+    }
+
+    /// JSON has no NaN.
+    private static void putFinite(ObjectNode line, String key, double value) {
+        if (Double.isFinite(value)) {
+            line.put(key, value);
+        } else {
+            line.putNull(key);
+        }
+    }
+
+    private Outcome outcome(boolean isComplete) {
+        List<RunState.Values> best = progress.best.isEmpty() ? current() : progress.best;
+        return new Outcome(
+                progress.step,
+                progress.tokens,
+                progress.lastLoss,
+                progress.initialValidation,
+                progress.bestValidation,
+                progress.best.isEmpty() ? progress.step : progress.bestStep,
+                progress.skipped,
+                progress.seconds,
+                progress.tokensPerSecond(),
+                best,
+                isComplete);
+    }
+
+    private List<RunState.Values> current() {
+        return objective.parameters().stream()
+                .map(parameter -> HostValues.of(parameter.name(), parameter.value(), ops))
+                .toList();
+    }
+
+    /// Frees the sums of gradients.
+    @Override
+    public void close() {
+        tree.close();
+    }
+}

@@ -1,0 +1,45 @@
+package espalier.engine.train;
+
+/// Told how a run goes, from the thread that runs it.
+public interface TrainingWatch {
+    /// Tells nobody and never stops a run.
+    TrainingWatch NONE = new TrainingWatch() {};
+
+    /// A step that was done.
+    ///
+    /// @param step its number, from 1
+    /// @param steps of the run
+    /// @param loss mean over the labelled tokens of its batch
+    /// @param validationLoss of the last validation; NaN if there was none
+    /// @param learningRate of the first group
+    /// @param gradientNorm before clipping
+    /// @param tokensPerSecond of the run so far, validations not counted
+    /// @param secondsLeft estimate, validations not counted
+    /// @param skippedSteps steps of the run that were skipped because loss or gradient were not finite
+    record Step(
+            long step,
+            long steps,
+            double loss,
+            double validationLoss,
+            double learningRate,
+            double gradientNorm,
+            double tokensPerSecond,
+            double secondsLeft,
+            long skippedSteps) {}
+
+    /// @param step a step that was done
+    default void step(Step step) {}
+
+    /// @param step steps done
+    /// @param done validation sequences run
+    /// @param total of them
+    default void validating(long step, long done, long total) {}
+
+    /// @param message for the log
+    default void say(String message) {}
+
+    /// @return whether the run shall save its state and end
+    default boolean isStopRequested() {
+        return false;
+    }
+}
