@@ -1,5 +1,6 @@
 package espalier.cli;
 
+import espalier.engine.weights.CannotWriteException;
 import espalier.engine.weights.CheckpointException;
 import java.io.IOException;
 import java.io.PrintStream;
@@ -27,7 +28,9 @@ final class Errors {
     /// @return the exit code for an exception that ended a command
     static int exitCode(Throwable e) {
         return switch (e) {
-            case CheckpointException _, IllegalArgumentException _, IOException _, UncheckedIOException _ -> BAD_INPUT;
+            case CannotWriteException _ -> JOB_FAILED;
+            case UncheckedIOException unchecked -> exitCode(unchecked.getCause());
+            case CheckpointException _, IllegalArgumentException _, IOException _ -> BAD_INPUT;
             default -> JOB_FAILED;
         };
     }

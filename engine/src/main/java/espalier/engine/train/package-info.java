@@ -2,5 +2,6 @@
 ///
 /// Start at [Trainer], the loop. It minimises an [Objective] (of which [NextTokenLoss] is one) over [Examples], steps the
 /// parameters with [AdamW] by a [LearningRate], adds the gradients of micro-batches in a [GradientTree], and leaves a
-/// [RunState] in a [RunRecord], from which it goes on after a stop. [LoraTraining] trains adapters of a frozen model.
+/// [RunState] in a [RunRecord], from which it goes on after a stop. [LoraTraining] trains adapters of a frozen model;
+/// [Finetuning] does that in a [RunFolder], the directory on the disk, and writes the result around it.
 package espalier.engine.train;

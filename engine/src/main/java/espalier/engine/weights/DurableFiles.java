@@ -1,5 +1,6 @@
 package espalier.engine.weights;
 
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.ClosedByInterruptException;
@@ -11,12 +12,13 @@ import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.SimpleFileVisitor;
+import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.BasicFileAttributes;
 import java.util.concurrent.atomic.AtomicLong;
 
 /// Files that are whole on the disk before anyone can see them under their name.
-final class DurableFiles {
+public final class DurableFiles {
     private static final int BUFFER_BYTES = 1 << 20;
     private static final AtomicLong COUNTER = new AtomicLong();
 
@@ -28,9 +30,53 @@ final class DurableFiles {
     }
 
     /// A name beside the target that no other process and no other call uses.
-    static Path temporarySibling(Path target) {
+    ///
+    /// @param target the name to come; what is left under the other after a crash begins with a dot and ends in `.tmp`
+    /// @return the temporary name
+    public static Path temporarySibling(Path target) {
         return target.resolveSibling("." + target.getFileName() + "." + ProcessHandle.current().pid() + "-"
                 + COUNTER.incrementAndGet() + ".tmp");
+    }
+
+    /// @param path any
+    /// @return whether its name is one that [#temporarySibling] gives
+    public static boolean isTemporary(Path path) {
+        String name = path.getFileName().toString();
+        return name.startsWith(".") && name.endsWith(".tmp");
+    }
+
+    /// Writes a file beside its target, waits for the disk, and renames it over the target in one step.
+    ///
+    /// @param file is replaced if it exists; after a failure it is as it was
+    /// @param content its bytes
+    /// @throws CannotWriteException naming the file and the cause if it cannot be written
+    public static void replace(Path file, ByteSource content) throws CannotWriteException {
+        Path target = file.toAbsolutePath();
+        Path temporary = temporarySibling(target);
+        Unfinished.begin(temporary);
+        try {
+            writeNew(temporary, content::writeTo);
+            try {
+                Files.move(temporary, target, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+            } catch (IOException e) {
+                deleteAfter(e, temporary);
+                throw e;
+            }
+            syncFolder(target.getParent());
+        } catch (IOException e) {
+            throw cannotWrite(file, e);
+        } finally {
+            Unfinished.end(temporary);
+        }
+    }
+
+    /// Replaces a file by a JSON object, indented, as [#replace] does.
+    ///
+    /// @param file is replaced if it exists; after a failure it is as it was
+    /// @param object its content
+    /// @throws IOException naming the file and the cause if it cannot be written
+    public static void replace(Path file, ObjectNode object) throws IOException {
+        replace(file, SideFile.json(file.getFileName().toString(), object).content());
     }
 
     /// Creates a file, writes it and waits until the disk has it. On failure the file is deleted.
@@ -50,7 +96,10 @@ final class DurableFiles {
     }
 
     /// Makes renames inside a folder durable. Windows has no such call; there the file system's journal must do.
-    static void syncFolder(Path folder) throws IOException {
+    ///
+    /// @param folder the folder
+    /// @throws IOException if the disk refuses
+    public static void syncFolder(Path folder) throws IOException {
         if (folder.getFileSystem().supportedFileAttributeViews().contains("posix")) {
             try (FileChannel channel = FileChannel.open(folder, StandardOpenOption.READ)) {
                 channel.force(true);
@@ -59,7 +108,10 @@ final class DurableFiles {
     }
 
     /// Makes the names in a folder and all folders below it durable.
-    static void syncTree(Path folder) throws IOException {
+    ///
+    /// @param folder the folder
+    /// @throws IOException if the disk refuses
+    public static void syncTree(Path folder) throws IOException {
         Files.walkFileTree(folder, new SimpleFileVisitor<>() {
             @Override
             public FileVisitResult postVisitDirectory(Path visited, IOException e) throws IOException {
@@ -82,7 +134,10 @@ final class DurableFiles {
     }
 
     /// Deletes a file, or a folder with all that is in it, without following links.
-    static void deleteTree(Path path) throws IOException {
+    ///
+    /// @param path may be absent
+    /// @throws IOException if something cannot be deleted
+    public static void deleteTree(Path path) throws IOException {
         if (!Files.exists(path, LinkOption.NOFOLLOW_LINKS)) {
             return;
         }
@@ -105,8 +160,12 @@ final class DurableFiles {
     }
 
     /// The exception that tells a user which file was not written and why.
-    static IOException cannotWrite(Path file, IOException cause) {
-        return new IOException("cannot write " + file + ": " + reason(cause), cause);
+    ///
+    /// @param file the file or folder
+    /// @param cause why
+    /// @return to be thrown
+    public static CannotWriteException cannotWrite(Path file, IOException cause) {
+        return new CannotWriteException("cannot write " + file + ": " + reason(cause), cause);
     }
 
     static String reason(IOException e) {

@@ -4,9 +4,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.WritableByteChannel;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
@@ -35,25 +33,7 @@ public final class SafetensorsWriter {
     ///     many bytes
     public static void write(Path file, Map<String, String> metadata, List<TensorToWrite> tensors)
             throws IOException {
-        Path target = file.toAbsolutePath();
-        Path temporary = DurableFiles.temporarySibling(target);
-        Unfinished.begin(temporary);
-        try {
-            writeNew(temporary, file, metadata, tensors);
-            publish(temporary, target, file);
-        } finally {
-            Unfinished.end(temporary);
-        }
-    }
-
-    private static void publish(Path temporary, Path target, Path shownAs) throws IOException {
-        try {
-            Files.move(temporary, target, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
-            DurableFiles.syncFolder(target.getParent());
-        } catch (IOException e) {
-            DurableFiles.deleteAfter(e, temporary);
-            throw DurableFiles.cannotWrite(shownAs, e);
-        }
+        DurableFiles.replace(file, content(file, metadata, tensors));
     }
 
     /// The bytes of a whole file, for a writer that puts it somewhere itself.

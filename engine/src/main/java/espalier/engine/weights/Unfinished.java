@@ -11,13 +11,10 @@ import java.util.concurrent.ConcurrentHashMap;
 final class Unfinished {
     private static final Set<Path> PATHS = ConcurrentHashMap.newKeySet();
 
-    static {
-        Runtime.getRuntime().addShutdownHook(new Thread(Unfinished::deleteAll, "espalier-unfinished"));
-    }
-
     private Unfinished() {}
 
     static void begin(Path temporary) {
+        Shutdown.install();
         PATHS.add(temporary);
     }
 
@@ -25,7 +22,8 @@ final class Unfinished {
         PATHS.remove(temporary);
     }
 
-    private static void deleteAll() {
+    /// For the end of the process, after all work was given time to finish.
+    static void deleteAll() {
         for (Path path : PATHS) {
             try {
                 DurableFiles.deleteTree(path);

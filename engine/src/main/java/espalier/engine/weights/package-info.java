@@ -6,10 +6,11 @@
 /// - [SafetensorsFile] maps one file and validates it before anything is believed; [SafetensorsWriter] writes one.
 /// - [StoredTensor] is a named, shaped slice of a mapping; [StoredType] lists the element types.
 /// - [PretrainedConfig] is `config.json` understood, [LayerShape] what one layer kept, [PrunedConfig] the way back.
-/// - [FolderWriter] publishes a folder whole or not at all.
+/// - [FolderWriter] publishes a folder whole or not at all, [DurableFiles] a file; [JsonLines] is one that grows.
+/// - [GracefulStop] lets a loop finish its step when a signal ends the process.
 /// - [ExpectedTensor] is one that a configuration calls for; `espalier.engine.model.Architecture` lists them all.
 ///
 /// Whatever a file says is checked against the bytes that are there before memory is taken for it. Content that breaks
 /// a rule raises [CheckpointException], whose message names the file, the tensor or field, what it should have been
-/// and what it is; a file that cannot be read or written raises `IOException`.
+/// and what it is; a file that cannot be read raises `IOException`, one that cannot be written [CannotWriteException].
 package espalier.engine.weights;

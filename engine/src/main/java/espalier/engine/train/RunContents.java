@@ -1,0 +1,142 @@
+package espalier.engine.train;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import espalier.engine.weights.ByteSource;
+import espalier.engine.weights.CheckpointException;
+import espalier.engine.weights.DurableFiles;
+import espalier.engine.weights.StrictJson;
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.OptionalLong;
+import java.util.Set;
+import java.util.stream.Stream;
+
+/// What lies in the folder of a run.
+///
+/// @param out the folder X, as the user calls it
+record RunContents(Path out) {
+    static final String RUN = "run";
+    static final String CONFIG = "config.json";
+    static final String CHANGES = "changes.jsonl";
+    static final String METRICS = "metrics.jsonl";
+    static final String RESULT = "result.json";
+    static final String RESULT_FOLDER = "result";
+
+    private static final int LAYOUT = 1;
+
+    /// While this is in X/run, all of X but the lock is on its way out.
+    private static final String DISCARDED = ".espalier-discarded";
+
+    private static final Set<String> BEFORE_CONFIG = Set.of(RunLock.NAME, DISCARDED);
+
+    Path run() {
+        return out.resolve(RUN);
+    }
+
+    Path inRun(String name) {
+        return run().resolve(name);
+    }
+
+    boolean hasRun() {
+        return Files.exists(inRun(CONFIG));
+    }
+
+    boolean isFinished() {
+        return Files.exists(inRun(RESULT));
+    }
+
+    boolean isDiscarded() {
+        return Files.exists(inRun(DISCARDED));
+    }
+
+    /// @return whether there is anything beside `run`
+    boolean hasOther() throws IOException {
+        return list(out).stream().anyMatch(path -> !path.getFileName().toString().equals(RUN));
+    }
+
+    /// @return whether the folder has the marker of a checkpoint
+    boolean isCheckpoint() {
+        return Files.exists(out.resolve(CONFIG));
+    }
+
+    /// @return whether X/run is what this program made: a run, or the very beginning of one
+    boolean isOurs() throws IOException {
+        if (!Files.isDirectory(run())) {
+            return false;
+        }
+        if (hasRun()) {
+            return StrictJson.readObject(inRun(CONFIG)).has(RunConfig.MARKER);
+        }
+        return isDiscarded()
+                || list(run()).stream()
+                        .allMatch(path -> BEFORE_CONFIG.contains(path.getFileName().toString())
+                                || DurableFiles.isTemporary(path));
+    }
+
+    /// @return the configuration without its marker
+    /// @throws CheckpointException if it was written for another layout
+    ObjectNode config() throws IOException {
+        ObjectNode config = StrictJson.readObject(inRun(CONFIG));
+        int layout = config.path(RunConfig.MARKER).asInt();
+        if (layout != LAYOUT) {
+            throw new CheckpointException("%s: %s is %d, expected %d: another version of the program began this run"
+                    .formatted(inRun(CONFIG), RunConfig.MARKER, layout, LAYOUT));
+        }
+        config.remove(RunConfig.MARKER);
+        return config;
+    }
+
+    void writeConfig(RunConfig config) throws IOException {
+        ObjectNode marked = config.json().objectNode().put(RunConfig.MARKER, LAYOUT);
+        marked.setAll(config.json());
+        DurableFiles.replace(inRun(CONFIG), marked);
+    }
+
+    List<Path> states() throws IOException {
+        return list(run()).stream()
+                .filter(file -> RunStateFile.step(file).isPresent())
+                .toList();
+    }
+
+    OptionalLong newestStep() throws IOException {
+        return states().stream().mapToLong(file -> RunStateFile.step(file).orElseThrow()).max();
+    }
+
+    /// Deletes what a killed process was writing. Only for the holder of the lock.
+    void deleteLeftovers() throws IOException {
+        for (Path path : list(run())) {
+            if (DurableFiles.isTemporary(path)) {
+                DurableFiles.deleteTree(path);
+            }
+        }
+        DurableFiles.deleteTree(inRun(RESULT_FOLDER));
+    }
+
+    /// Deletes everything but the lock. A kill in between leaves a folder that the next one to open it goes on with.
+    void discard() throws IOException {
+        DurableFiles.replace(inRun(DISCARDED), ByteSource.of(MemorySegment.NULL));
+        for (Path path : list(out)) {
+            if (!path.getFileName().toString().equals(RUN)) {
+                DurableFiles.deleteTree(path);
+            }
+        }
+        for (Path path : list(run())) {
+            if (!BEFORE_CONFIG.contains(path.getFileName().toString())) {
+                DurableFiles.deleteTree(path);
+            }
+        }
+        DurableFiles.syncFolder(out.toAbsolutePath());
+        DurableFiles.syncFolder(run());
+        Files.delete(inRun(DISCARDED));
+        DurableFiles.syncFolder(run());
+    }
+
+    static List<Path> list(Path folder) throws IOException {
+        try (Stream<Path> files = Files.list(folder)) {
+            return files.sorted().toList();
+        }
+    }
+}

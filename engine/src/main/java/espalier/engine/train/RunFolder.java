@@ -1,0 +1,224 @@
+package espalier.engine.train;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import espalier.engine.weights.CannotWriteException;
+import espalier.engine.weights.CheckpointException;
+import espalier.engine.weights.DurableFiles;
+import espalier.engine.weights.JsonLines;
+import espalier.engine.weights.StrictJson;
+import java.io.IOException;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalLong;
+
+/// The directory of a training run, X/run, made so that the run can be stopped at any moment, by kill -9 as well, and
+/// goes on from its last checkpoint as if it had never stopped.
+///
+/// - `lock`: held while this is open; one process at a time, and the system lifts it when that ends
+/// - `config.json`: the [RunConfig]; `changes.jsonl`: where it was changed on the way
+/// - `state-<step>.safetensors`: the last [RunState]; the one before is deleted once the disk has the new one
+/// - `metrics.jsonl`: a line for each step that was measured
+/// - `result/`: where the caller builds what [#publish] moves to X; `published.json`: what was moved
+/// - `result.json`: the run is finished
+///
+/// After a kill, whoever opens it next deletes what was half written.
+public final class RunFolder implements AutoCloseable {
+    private final RunContents contents;
+    private final RunLock lock;
+    private final JsonLines metrics;
+    private long lastMetric;
+
+    /// What to do with what is there.
+    public enum Opening {
+        /// Start; refuse a folder that has anything in it.
+        NEW,
+        /// Start, and delete a run or checkpoint that is there.
+        OVERWRITE,
+        /// Go on with the same configuration; start if there is no run yet.
+        RESUME,
+        /// Go on, and record where the configuration is another.
+        RESUME_WITH_CHANGES
+    }
+
+    private RunFolder(RunContents contents, RunLock lock) throws IOException {
+        this.contents = contents;
+        this.lock = lock;
+        List<ObjectNode> lines = metrics();
+        this.lastMetric = lines.isEmpty() ? -1 : lines.getLast().path("step").asLong();
+        this.metrics = JsonLines.open(contents.inRun(RunContents.METRICS));
+    }
+
+    /// Starts a run or goes on with one, and locks its folder.
+    ///
+    /// @param out X; the folder around it must exist
+    /// @param config of this command
+    /// @param opening what to do with what is there
+    /// @return to be closed
+    /// @throws FileAlreadyExistsException if the folder has something that may not be continued or replaced
+    /// @throws IllegalArgumentException if the run is resumed with another configuration; lists all differences
+    /// @throws CheckpointException if a file of the run is damaged
+    /// @throws CannotWriteException if the folder cannot be written to
+    /// @throws IOException if another process, or another instance, has the folder open; names the process
+    public static RunFolder open(Path out, RunConfig config, Opening opening) throws IOException {
+        RunContents contents = new RunContents(out);
+        RunLock lock = new RunOpening(contents, config, opening).open();
+        try {
+            return new RunFolder(contents, lock);
+        } catch (Throwable e) {
+            lock.close();
+            throw e;
+        }
+    }
+
+    /// @return X/run
+    public Path path() {
+        return contents.run();
+    }
+
+    /// @return X/run/result, for the result before it is published; absent, also after a kill
+    public Path resultFolder() {
+        return contents.inRun(RunContents.RESULT_FOLDER);
+    }
+
+    /// @return the configuration in the folder
+    /// @throws IOException if it cannot be read
+    public ObjectNode config() throws IOException {
+        return contents.config();
+    }
+
+    /// @return one for each time the run went on with another configuration: `step` done before, and `differences`,
+    ///     each with `path`, `was`, `is`
+    /// @throws IOException if they cannot be read
+    public List<ObjectNode> changes() throws IOException {
+        return JsonLines.read(contents.inRun(RunContents.CHANGES));
+    }
+
+    /// @return the last checkpoint, its tensors in order of their names; empty before the first
+    /// @throws CheckpointException naming the file if it is damaged: it was written whole, so the disk failed it
+    /// @throws IOException if it cannot be read
+    public Optional<RunState> latest() throws IOException {
+        OptionalLong step = contents.newestStep();
+        return step.isEmpty()
+                ? Optional.empty()
+                : Optional.of(RunStateFile.read(RunStateFile.path(contents.run(), step.getAsLong())));
+    }
+
+    /// Saves a checkpoint. The metrics up to its step must have been appended: they reach the disk first, and only
+    /// they are kept when the run goes on from here.
+    ///
+    /// @param state not of an earlier step than the last one saved
+    /// @throws CannotWriteException if it cannot be written, naming the step that the run can go on from: the last
+    ///     checkpoint stays
+    /// @throws IOException if older ones cannot be deleted
+    public void save(RunState state) throws IOException {
+        OptionalLong before = contents.newestStep();
+        if (before.isPresent() && state.step() < before.getAsLong()) {
+            throw new IllegalArgumentException(
+                    "a state of step " + state.step() + " comes after one of step " + before.getAsLong());
+        }
+        Path file = RunStateFile.path(contents.run(), state.step());
+        try {
+            metrics.force();
+            RunStateFile.write(file, state);
+        } catch (CannotWriteException e) {
+            throw resumable(e);
+        }
+        for (Path older : contents.states()) {
+            if (!older.equals(file)) {
+                Files.delete(older);
+            }
+        }
+    }
+
+    /// Appends a line to the metrics; the system has it afterwards, so it survives a kill of the process.
+    ///
+    /// @param line has an integer `step`, not below that of the line before
+    /// @throws CannotWriteException if it cannot be written, naming the step that the run can go on from
+    public void append(ObjectNode line) throws IOException {
+        JsonNode step = line.path("step");
+        if (!step.isIntegralNumber() || step.asLong() < lastMetric) {
+            throw new IllegalArgumentException(
+                    "a line of the metrics has step " + step + ", expected at least " + lastMetric);
+        }
+        try {
+            metrics.append(line);
+        } catch (CannotWriteException e) {
+            throw resumable(e);
+        }
+        lastMetric = step.asLong();
+    }
+
+    /// @return all lines of the metrics, those of earlier processes first; no step is missing or twice, wherever the
+    ///     run was stopped
+    /// @throws IOException if they cannot be read
+    public List<ObjectNode> metrics() throws IOException {
+        return JsonLines.read(contents.inRun(RunContents.METRICS));
+    }
+
+    /// Moves a finished result into X: `config.json` last, so that X is a model only when it is complete.
+    ///
+    /// After a failure or a kill this is called again, with what is left of the folder or with a result that was built
+    /// anew from the last state.
+    ///
+    /// @param complete a folder in X/run, all of it on the disk, as [espalier.engine.weights.FolderWriter] leaves it;
+    ///     gone afterwards. Its entries replace those of their name in X, and what an earlier result had published is
+    ///     deleted
+    /// @throws CannotWriteException naming X if something cannot be moved
+    /// @throws IOException if the folder is not there
+    public void publish(Path complete) throws IOException {
+        if (!contents.run().toAbsolutePath().equals(complete.toAbsolutePath().getParent())) {
+            throw new IllegalArgumentException(complete + " does not lie in " + contents.run());
+        }
+        if (!Files.isDirectory(complete)) {
+            throw new NoSuchFileException(complete.toString(), null, "is not a folder with a result");
+        }
+        try {
+            RunPublisher.of(contents).publish(complete);
+        } catch (IOException e) {
+            throw resumable(DurableFiles.cannotWrite(contents.out(), e));
+        }
+    }
+
+    /// @return whether [#finish] was called, by this or an earlier process, and nothing was changed since
+    public boolean isFinished() {
+        return contents.isFinished();
+    }
+
+    /// Marks the run as finished.
+    ///
+    /// @param result what to keep of it
+    /// @throws IOException if it cannot be written
+    public void finish(ObjectNode result) throws IOException {
+        metrics.force();
+        DurableFiles.replace(contents.inRun(RunContents.RESULT), result);
+    }
+
+    /// @return what [#finish] was given; empty while the run is not finished
+    /// @throws IOException if it cannot be read
+    public Optional<ObjectNode> result() throws IOException {
+        return isFinished()
+                ? Optional.of(StrictJson.readObject(contents.inRun(RunContents.RESULT)))
+                : Optional.empty();
+    }
+
+    private CannotWriteException resumable(CannotWriteException e) throws IOException {
+        OptionalLong step = contents.newestStep();
+        String hint = step.isPresent()
+                ? "; the run can be continued with --resume from step " + step.getAsLong()
+                : "; no checkpoint was saved yet, so --resume starts again";
+        return new CannotWriteException(e.getMessage() + hint, e);
+    }
+
+    /// Lets others open the folder.
+    @Override
+    public void close() throws IOException {
+        try (lock) {
+            metrics.close();
+        }
+    }
+}

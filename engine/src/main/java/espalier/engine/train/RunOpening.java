@@ -1,0 +1,160 @@
+package espalier.engine.train;
+
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import espalier.engine.weights.DurableFiles;
+import espalier.engine.weights.JsonLines;
+import java.io.IOException;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.stream.Collectors;
+
+/// The rules by which a run begins, goes on, or is refused.
+///
+/// @param contents of the folder
+/// @param config of this command
+/// @param opening what the user asked for
+record RunOpening(RunContents contents, RunConfig config, RunFolder.Opening opening) {
+    /// @return the lock, held; the folder is ready for the first or the next step
+    RunLock open() throws IOException {
+        requireUsable();
+        createFolders();
+        RunLock lock = RunLock.take(contents.out(), contents.run());
+        try {
+            if (contents.isDiscarded()) {
+                contents.discard();
+            }
+            // What was looked at before the lock may have changed.
+            requireUsable();
+            prepare();
+            return lock;
+        } catch (Throwable e) {
+            lock.close();
+            throw e;
+        }
+    }
+
+    /// Refuses what must not even get a lock file.
+    private void requireUsable() throws IOException {
+        Path out = contents.out();
+        if (Files.exists(out)) {
+            if (!Files.isDirectory(out)) {
+                throw refused("is not a folder");
+            }
+            if (Files.exists(contents.run()) && !contents.isOurs()) {
+                throw refused("has a folder run that is not a training run's, so nothing is written there");
+            }
+            if (contents.hasOther() && !contents.hasRun() && !contents.isDiscarded()) {
+                requireReplaceableCheckpoint();
+            }
+        } else {
+            Path parent = out.toAbsolutePath().getParent();
+            if (parent == null || !Files.isDirectory(parent)) {
+                throw new NoSuchFileException(out.toString(), null, "the folder around it does not exist");
+            }
+        }
+    }
+
+    private void requireReplaceableCheckpoint() throws FileAlreadyExistsException {
+        switch (opening) {
+            case NEW -> throw refused("exists already; it is replaced only on demand");
+            case RESUME, RESUME_WITH_CHANGES -> throw refused("has no run to continue, but other files");
+            case OVERWRITE -> {
+                if (!contents.isCheckpoint()) {
+                    throw refused("is not a run's or a checkpoint folder, so it is not replaced");
+                }
+            }
+        }
+    }
+
+    private void createFolders() throws IOException {
+        try {
+            Path run = contents.run().toAbsolutePath();
+            if (!Files.isDirectory(run)) {
+                Files.createDirectories(run);
+                DurableFiles.syncFolder(run.getParent());
+                DurableFiles.syncFolder(run.getParent().getParent());
+            }
+        } catch (IOException e) {
+            throw DurableFiles.cannotWrite(contents.out(), e);
+        }
+    }
+
+    private void prepare() throws IOException {
+        switch (opening) {
+            case NEW -> {
+                if (contents.hasRun()) {
+                    throw exists();
+                }
+            }
+            case OVERWRITE -> {
+                if (contents.hasRun() || contents.hasOther()) {
+                    contents.discard();
+                }
+            }
+            case RESUME, RESUME_WITH_CHANGES -> {
+                if (contents.hasRun()) {
+                    resume();
+                }
+            }
+        }
+        if (!contents.hasRun()) {
+            contents.writeConfig(config);
+        }
+        contents.deleteLeftovers();
+    }
+
+    private FileAlreadyExistsException exists() throws IOException {
+        if (contents.isFinished()) {
+            return refused("exists already; it is replaced only on demand");
+        }
+        long step = contents.newestStep().orElse(0);
+        return refused("has an unfinished run (step " + step
+                + "); --resume continues it, --overwrite starts again");
+    }
+
+    private void resume() throws IOException {
+        List<RunConfig.Difference> all = config.differencesTo(contents.config());
+        List<RunConfig.Difference> differences =
+                all.stream().filter(difference -> !config.isFree(difference)).toList();
+        if (!differences.isEmpty()) {
+            if (opening == RunFolder.Opening.RESUME) {
+                throw new IllegalArgumentException("the run at %s differs from this command: %s; %s".formatted(
+                        contents.out(),
+                        differences.stream().map(Object::toString).collect(Collectors.joining("; ")),
+                        "--accept-changes goes on all the same"));
+            }
+            record(differences);
+            Files.deleteIfExists(contents.inRun(RunContents.RESULT));
+        }
+        if (!all.isEmpty()) {
+            contents.writeConfig(config);
+        }
+        long step = contents.newestStep().orElse(-1);
+        JsonLines.keepWhile(
+                contents.inRun(RunContents.METRICS), line -> line.path("step").asLong() <= step);
+    }
+
+    private void record(List<RunConfig.Difference> differences) throws IOException {
+        ObjectNode change = config.json().objectNode();
+        change.put("step", contents.newestStep().orElse(0));
+        ArrayNode list = change.putArray("differences");
+        for (RunConfig.Difference difference : differences) {
+            list.addObject()
+                    .put("path", difference.path())
+                    .put("was", difference.was())
+                    .put("is", difference.is());
+        }
+        try (JsonLines changes = JsonLines.open(contents.inRun(RunContents.CHANGES))) {
+            changes.append(change);
+            changes.force();
+        }
+    }
+
+    private FileAlreadyExistsException refused(String reason) {
+        return new FileAlreadyExistsException(contents.out().toString(), null, reason);
+    }
+}

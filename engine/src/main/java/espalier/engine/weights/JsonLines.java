@@ -1,0 +1,148 @@
+package espalier.engine.weights;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.function.Predicate;
+
+/// A file of JSON objects, one a line, that only grows. A line counts once its line feed is there, so a process that
+/// was killed while it wrote leaves nothing but whole lines and a rest that is not read.
+public final class JsonLines implements AutoCloseable {
+    private final Path file;
+    private final FileChannel channel;
+
+    private JsonLines(Path file, FileChannel channel) {
+        this.file = file;
+        this.channel = channel;
+    }
+
+    /// Opens a file to append to it.
+    ///
+    /// @param file is created if it does not exist; a half-written last line is cut off
+    /// @return to be closed
+    /// @throws CannotWriteException if it cannot be opened
+    public static JsonLines open(Path file) throws CannotWriteException {
+        try {
+            FileChannel channel = FileChannel.open(
+                    file, StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE);
+            try {
+                long whole = wholeBytes(Files.readAllBytes(file));
+                channel.truncate(whole);
+                channel.position(whole);
+                return new JsonLines(file, channel);
+            } catch (Throwable e) {
+                channel.close();
+                throw e;
+            }
+        } catch (IOException e) {
+            throw DurableFiles.cannotWrite(file, e);
+        }
+    }
+
+    /// Appends a line. The system has it afterwards, the disk after [#force]. A number that is not finite becomes a
+    /// text, as JSON has none.
+    ///
+    /// @param object the line
+    /// @throws CannotWriteException if it cannot be written; then the file is as it was
+    public void append(ObjectNode object) throws CannotWriteException {
+        ByteBuffer line = ByteBuffer.wrap((object + "\n").getBytes(StandardCharsets.UTF_8));
+        try {
+            long before = channel.position();
+            try {
+                while (line.hasRemaining()) {
+                    channel.write(line);
+                }
+            } catch (IOException e) {
+                channel.truncate(before);
+                throw e;
+            }
+        } catch (IOException e) {
+            throw DurableFiles.cannotWrite(file, e);
+        }
+    }
+
+    /// Waits until the disk has all lines.
+    ///
+    /// @throws CannotWriteException if it does not take them
+    public void force() throws CannotWriteException {
+        try {
+            channel.force(true);
+        } catch (IOException e) {
+            throw DurableFiles.cannotWrite(file, e);
+        }
+    }
+
+    @Override
+    public void close() throws IOException {
+        channel.close();
+    }
+
+    /// Reads all whole lines.
+    ///
+    /// @param file may be absent, which reads as no line
+    /// @return the objects, in order
+    /// @throws CheckpointException naming file and line if one is not a JSON object
+    /// @throws IOException if the file cannot be read
+    public static List<ObjectNode> read(Path file) throws IOException {
+        List<ObjectNode> objects = new ArrayList<>();
+        if (Files.exists(file)) {
+            walk(file, objects::add);
+        }
+        return objects;
+    }
+
+    /// Cuts a file before the first line that is not wanted.
+    ///
+    /// @param file may be absent
+    /// @param wanted decides
+    /// @throws CheckpointException naming file and line if one before the cut is not a JSON object
+    /// @throws IOException if the file cannot be read or cut
+    public static void keepWhile(Path file, Predicate<ObjectNode> wanted) throws IOException {
+        if (!Files.exists(file)) {
+            return;
+        }
+        long length = walk(file, wanted);
+        try (FileChannel channel = FileChannel.open(file, StandardOpenOption.WRITE)) {
+            channel.truncate(length);
+            channel.force(true);
+        } catch (IOException e) {
+            throw DurableFiles.cannotWrite(file, e);
+        }
+    }
+
+    /// @return bytes of the lines before the first that is not taken
+    private static long walk(Path file, Predicate<ObjectNode> taken) throws IOException {
+        byte[] bytes = Files.readAllBytes(file);
+        int whole = wholeBytes(bytes);
+        int number = 1;
+        int start = 0;
+        for (int i = 0; i < whole; i++) {
+            if (bytes[i] == '\n') {
+                ObjectNode object =
+                        StrictJson.parseObject(Arrays.copyOfRange(bytes, start, i), file + " line " + number);
+                if (!taken.test(object)) {
+                    return start;
+                }
+                start = i + 1;
+                number++;
+            }
+        }
+        return whole;
+    }
+
+    private static int wholeBytes(byte[] bytes) {
+        int end = bytes.length;
+        while (end > 0 && bytes[end - 1] != '\n') {
+            end--;
+        }
+        return end;
+    }
+}
