@@ -241,6 +241,19 @@ public interface Ops extends AutoCloseable {
     /// @param width as in the forward
     void gateColumnsBackward(Tensor dX, Tensor dZ, Tensor dY, Tensor x, Tensor z, int width);
 
+    // ---- dropout ----
+
+    /// `y = x * mask / (1 - p)`, or `y += ...`, with a mask that is made from its key each time and never stored: a
+    /// backward passes the key of its forward. The mask's bits are the same on every backend.
+    ///
+    /// @param y `[tokens, n]`, = (or += with `accumulate`); may be the memory of `x`
+    /// @param x `[tokens, n]`, `n` at most [Dropout#MOST_COLUMNS]; dropped elements count as +0, whatever they are
+    /// @param key probability, and what tells this mask from others
+    /// @param batchRows `[tokens]`, row of each token in the whole batch of the step, below [Dropout#MOST_BATCH_ROWS]
+    /// @param positions `[tokens]`, position of each token in its sequence, not negative
+    /// @param accumulate whether to add to `y`
+    void dropout(Tensor y, Tensor x, Dropout key, int[] batchRows, int[] positions, boolean accumulate);
+
     // ---- losses ----
 
     /// Next-token cross-entropy of a chunk of rows; replaces the logits by their gradient where one is wanted.

@@ -44,6 +44,7 @@ final class OpCases {
         norms(cases);
         attention(cases);
         gates(cases);
+        dropout(cases);
         losses(cases);
         importance(cases);
         optimiser(cases);
@@ -309,6 +310,19 @@ final class OpCases {
             values[i] *= 30 * size;
         }
         return values;
+    }
+
+    /// Exactly: the scalar backend says which bits the others must have.
+    private static void dropout(List<OpCase> cases) {
+        for (boolean accumulate : new boolean[] {false, true}) {
+            cases.add(new OpCase("dropout " + accumulate, (s, tokens, n) -> {
+                Dropout key = new Dropout(0.3, 11, 5, 3, 2);
+                Tensor y = output(s, tokens, n, accumulate);
+                int[] batchRows = s.belowMany(tokens, Dropout.MOST_BATCH_ROWS);
+                s.ops.dropout(y, s.random(tokens, n), key, batchRows, s.belowMany(tokens, 4096), accumulate);
+                s.output("y", y, 0);
+            }));
+        }
     }
 
     private static void losses(List<OpCase> cases) {

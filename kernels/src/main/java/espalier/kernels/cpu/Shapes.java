@@ -1,6 +1,7 @@
 package espalier.kernels.cpu;
 
 import espalier.kernels.Check;
+import espalier.kernels.Dropout;
 import espalier.kernels.HeadMap;
 import espalier.kernels.KeyValues;
 import espalier.kernels.RopeTable;
@@ -272,6 +273,22 @@ public final class Shapes {
                     "x has %d columns, expected a multiple of width %d".formatted(x.cols(), width));
         }
         return x.cols() / width;
+    }
+
+    /// @param y `[tokens, n]`
+    /// @param x `[tokens, n]`
+    /// @param batchRows `[tokens]`
+    /// @param positions `[tokens]`
+    public static void dropout(Tensor y, Tensor x, int[] batchRows, int[] positions) {
+        same("y", y, x);
+        if (x.cols() > Dropout.MOST_COLUMNS) {
+            throw new IllegalArgumentException(
+                    "x has %d columns, expected at most %d".formatted(x.cols(), Dropout.MOST_COLUMNS));
+        }
+        length("batchRows", batchRows.length, x.rows());
+        length("positions", positions.length, x.rows());
+        inRange("batchRows", batchRows, 0, Dropout.MOST_BATCH_ROWS - 1);
+        inRange("positions", positions, 0, Integer.MAX_VALUE);
     }
 
     /// @param loss `[rows]`
