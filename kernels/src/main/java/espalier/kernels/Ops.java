@@ -53,6 +53,20 @@ public interface Ops extends AutoCloseable {
     /// @param x of the same shape
     void copy(Tensor y, Tensor x);
 
+    /// Picks rows: `y[i] = x[rows[i]]`.
+    ///
+    /// @param y `[n, cols]`, =
+    /// @param x `[tokens, cols]`
+    /// @param rows `[n]`, each in `0 .. tokens - 1`, in any order; a row may be picked more than once
+    void gatherRows(Tensor y, Tensor x, int[] rows);
+
+    /// Puts rows where [#gatherRows] would pick them: `y[rows[i]] = x[i]`.
+    ///
+    /// @param y `[tokens, cols]`, = in the rows that are named; the others stay as they are
+    /// @param x `[n, cols]`
+    /// @param rows `[n]`, each in `0 .. tokens - 1`, in any order, none twice
+    void scatterRows(Tensor y, Tensor x, int[] rows);
+
     /// @param y += alpha * x
     /// @param x of the same shape
     /// @param alpha any

@@ -3,6 +3,7 @@ package espalier.kernels;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.stream.IntStream;
 
 /// Every operation of the contract with its options, at a size: what the contract tests run on each backend.
 final class OpCases {
@@ -61,6 +62,16 @@ final class OpCases {
             Tensor y = s.empty(tokens, n);
             s.ops.copy(y, s.random(tokens, n));
             s.output("y", y, 1);
+        }));
+        cases.add(new OpCase("gatherRows", (s, tokens, n) -> {
+            Tensor y = s.empty(2 * tokens, n);
+            s.ops.gatherRows(y, s.random(tokens, n), s.belowMany(2 * tokens, tokens));
+            s.output("y", y, 0);
+        }));
+        cases.add(new OpCase("scatterRows", (s, tokens, n) -> {
+            Tensor y = s.random(2 * tokens, n);
+            s.ops.scatterRows(y, s.random(tokens, n), IntStream.range(0, tokens).map(i -> 2 * i + i % 2).toArray());
+            s.output("y", y, 0);
         }));
         cases.add(new OpCase("addScaled", (s, tokens, n) -> {
             Tensor y = s.random(tokens, n);

@@ -40,6 +40,11 @@ class ShapeErrorTest {
         all.add(new Wrong("x has shape [2, 3], expected [3, 2]", () -> ops.copy(y, x)));
         all.add(new Wrong("x has shape [2, 3], expected [3, 2]", () -> ops.addScaled(y, x, 1)));
         all.add(new Wrong("x has shape [2, 3], expected [3, 2]", () -> ops.addSquare(y, x, 1)));
+        all.add(new Wrong("y has shape [3, 2], expected [2, 3]", () -> ops.gatherRows(y, x, new int[2])));
+        all.add(new Wrong("rows[1] is 2, expected 0 to 1", () -> ops.gatherRows(x, x, new int[] {0, 2})));
+        all.add(new Wrong("x has shape [2, 3], expected [1, 2]", () -> ops.scatterRows(y, x, new int[1])));
+        all.add(new Wrong("rows[0] is -1, expected 0 to 1", () -> ops.scatterRows(x, x, new int[] {-1, 0})));
+        all.add(new Wrong("rows[1] is 1, which was named before", () -> ops.scatterRows(x, x, new int[] {1, 1})));
         all.add(new Wrong("bias has shape [2, 3], expected [1, 2]", () -> ops.addBias(y, x)));
         all.add(new Wrong("dBias has shape [2, 3], expected [1, 2]", () -> ops.biasBackward(x, y)));
         Weight w = s.weight(5, 3, DType.BF16);

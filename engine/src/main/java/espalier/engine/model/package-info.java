@@ -2,7 +2,8 @@
 /// dimensions are named in [ModelShape].
 ///
 /// A [Batch] goes in with a [Pass] (gates, adapters with their [AdapterDropout], gradient sinks: what varies between
-/// roles); [Hidden] states come out; [LmHead] turns them into logits or losses, a chunk at a time. Memory comes from a workspace of the backend.
+/// roles); [Hidden] states come out; [LmHead] turns them into logits or losses, a chunk at a time. Memory comes from a
+/// workspace of the backend.
 ///
 /// [Architecture] declares the tensors of a family and, as a [ChannelGraph], who feeds whom: all that groups, surgery
 /// and [ModelSize] read.

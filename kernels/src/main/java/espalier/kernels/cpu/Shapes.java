@@ -23,6 +23,29 @@ public final class Shapes {
         Check.shape(name, tensor, like.rows(), like.cols());
     }
 
+    /// @param y `[n, cols]`
+    /// @param x `[tokens, cols]`
+    /// @param rows `[n]`
+    public static void gatherRows(Tensor y, Tensor x, int[] rows) {
+        Check.shape("y", y, rows.length, x.cols());
+        inRange("rows", rows, 0, x.rows() - 1);
+    }
+
+    /// @param y `[tokens, cols]`
+    /// @param x `[n, cols]`
+    /// @param rows `[n]`
+    public static void scatterRows(Tensor y, Tensor x, int[] rows) {
+        Check.shape("x", x, rows.length, y.cols());
+        inRange("rows", rows, 0, y.rows() - 1);
+        boolean[] named = new boolean[y.rows()];
+        for (int i = 0; i < rows.length; i++) {
+            if (named[rows[i]]) {
+                throw new IllegalArgumentException("rows[%d] is %d, which was named before".formatted(i, rows[i]));
+            }
+            named[rows[i]] = true;
+        }
+    }
+
     /// @param y `[rows, w.cols]`
     /// @param w the weight
     /// @param fromRow first row
