@@ -20,6 +20,9 @@ record Axis(double low, double high, boolean log, List<Tick> ticks, String facto
     private static final int[] MANTISSAS = {1, 2, 5};
     /// Relative width under which a range counts as a single value: its ticks would need ten digits and more.
     private static final double FLAT = 1e-9;
+    /// What a quotient may miss a whole number by and still be that number.
+    private static final double SLACK = 1e-9;
+    private static final double ROOM = 0.04;
 
     /// @param value where it stands
     /// @param label what is written there
@@ -38,44 +41,28 @@ record Axis(double low, double high, boolean log, List<Tick> ticks, String facto
         return Math.abs(value) <= LARGEST && (!log || value >= SMALLEST);
     }
 
-    /// An axis from exactly low to high.
+    /// A linear axis from exactly low to high; a range without width is widened around its value.
     ///
     /// @param wanted about how many intervals between ticks
     /// @param whole whether only whole numbers have a meaning, e.g. steps
-    static Axis exact(double low, double high, int wanted, boolean whole) {
-        return linear(low, high, wanted, whole, false);
-    }
-
-    /// An axis whose ends are ticks, so that every value lies between two grid lines.
-    static Axis rounded(double low, double high, int wanted) {
-        return linear(low, high, wanted, false, true);
-    }
-
-    private static Axis linear(double from, double to, int wanted, boolean whole, boolean round) {
-        double low = from;
-        double high = to;
+    static Axis linear(double low, double high, int wanted, boolean whole) {
         double size = Math.max(Math.abs(low), Math.abs(high));
         if (!(high - low > Math.max(FLAT * size, SMALLEST))) {
             double margin = size < SMALLEST ? 1 : whole ? Math.max(1, 0.05 * size) : 0.05 * size;
-            low -= margin;
-            high += margin;
+            return linear(low - margin, high + margin, wanted, whole);
         }
         double raw = (high - low) / wanted;
         int exponent = (int) Math.floor(Math.log10(raw));
-        int mantissa = 1;
-        for (int m : new int[] {1, 2, 5, 10}) {
-            mantissa = m;
-            if (m * power(exponent) >= raw * (1 - 1e-9)) {
-                break;
-            }
-        }
+        double least = raw / power(exponent) - SLACK;
+        int mantissa = least <= 1 ? 1 : least <= 2 ? 2 : least <= 5 ? 5 : 1;
+        exponent += least > 5 ? 1 : 0;
         if (whole && exponent < 0) {
             mantissa = 1;
             exponent = 0;
         }
         double step = mantissa * power(exponent);
-        long first = (long) (round ? Math.floor(low / step + 1e-9) : Math.ceil(low / step - 1e-9));
-        long last = (long) (round ? Math.ceil(high / step - 1e-9) : Math.floor(high / step + 1e-9));
+        long first = (long) Math.ceil(low / step - SLACK);
+        long last = (long) Math.floor(high / step + SLACK);
         int shift = factor(Math.max(Math.abs(first), Math.abs(last)) * step);
         List<Tick> ticks = new ArrayList<>();
         for (long i = first; i <= last; i++) {
@@ -84,23 +71,26 @@ record Axis(double low, double high, boolean log, List<Tick> ticks, String facto
                     .setScale(Math.max(0, shift - exponent), RoundingMode.UNNECESSARY).toPlainString();
             ticks.add(new Tick(value.doubleValue(), label));
         }
-        return new Axis(
-                round ? ticks.getFirst().value() : low,
-                round ? ticks.getLast().value() : high,
-                false, List.copyOf(ticks), shift == 0 ? "" : "×" + Numbers.powerOfTen(shift));
+        return new Axis(low, high, false, List.copyOf(ticks), shift == 0 ? "" : "×" + Numbers.powerOfTen(shift));
     }
 
-    /// A logarithmic axis whose ends are ticks.
+    /// A linear axis with a little room beyond its values, but none beyond zero.
+    static Axis roomy(double low, double high, int wanted) {
+        double room = ROOM * (high - low);
+        return linear(low == 0 ? 0 : low - room, high == 0 ? 0 : high + room, wanted, false);
+    }
+
+    /// A logarithmic axis; its ends are ticks where it spans more than a factor of two.
     ///
     /// @param from positive
     /// @param to at least `from`
     static Axis logarithmic(double from, double to) {
         if (to < 2 * from) {
-            Axis linear = rounded(from, to, 4);
+            Axis linear = roomy(from, to, 5);
             return new Axis(linear.low(), linear.high(), true, linear.ticks(), linear.factor());
         }
-        int below = (int) Math.floor(Math.log10(from) + 1e-9);
-        int above = (int) Math.ceil(Math.log10(to) - 1e-9);
+        int below = (int) Math.floor(Math.log10(from) + SLACK);
+        int above = (int) Math.ceil(Math.log10(to) - SLACK);
         boolean between = above - below <= 3;
         int stride = Math.max(1, Math.ceilDiv(above - below, 6));
         List<Tick> ticks = new ArrayList<>();
@@ -127,7 +117,7 @@ record Axis(double low, double high, boolean log, List<Tick> ticks, String facto
 
     /// @return the exponent that labels share: 0 where plain numbers are short enough
     private static int factor(double largest) {
-        return largest >= 1e6 || largest < 0.00999 ? (int) Math.floor(Math.log10(largest) + 1e-9) : 0;
+        return largest >= 1e6 || largest < 0.00999 ? (int) Math.floor(Math.log10(largest) + SLACK) : 0;
     }
 
     /// Parsed, not computed: `Math.pow(10, -5)` need not be the double nearest to 0.00001.

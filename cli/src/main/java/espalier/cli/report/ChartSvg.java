@@ -31,13 +31,13 @@ final class ChartSvg {
         wholeX = xs().allMatch(x -> x == Math.rint(x));
         double lowX = xs().min().orElse(0);
         double highX = xs().max().orElse(1);
-        xAxis = Axis.exact(lowX > 0 && lowX < highX / 10 ? 0 : lowX, highX, X_TICKS, wholeX);
+        xAxis = Axis.linear(lowX > 0 && lowX < highX / 10 ? 0 : lowX, highX, X_TICKS, wholeX);
         double lowY = shownYs().min().orElse(chart.log() ? 1 : 0);
         double highY = shownYs().max().orElse(chart.log() ? 10 : 1);
         // From zero where that costs little room: a learning rate then starts at the bottom, a loss keeps its detail.
         yAxis = chart.log()
                 ? Axis.logarithmic(lowY, highY)
-                : Axis.rounded(lowY > 0 && lowY < highY / 3 ? 0 : lowY, highY, Y_TICKS);
+                : Axis.roomy(lowY > 0 && lowY < highY / 3 ? 0 : lowY, highY, Y_TICKS);
     }
 
     static void write(Markup page, Section.Chart chart) {
@@ -65,7 +65,7 @@ final class ChartSvg {
         page.raw("<div class=\"plot\" style=\"--label:" + labelLength + "\">")
                 .element("p class=\"axis\"", label(chart.yLabel(), yAxis)).raw("\n")
                 .raw("<svg class=\"frame\" role=\"img\" aria-label=\"")
-                .text(chart.caption() + ": " + chart.yLabel() + " by " + chart.xLabel()).raw("\">\n");
+                .text(chart.caption() + (chart.yLabel().isEmpty() ? "" : ": " + chart.yLabel()) + " by " + chart.xLabel()).raw("\">\n");
         grid();
         page.raw("<svg class=\"curves\" width=\"100%\" height=\"100%\" viewBox=\"0 0 " + UNITS + " " + UNITS
                 + "\" preserveAspectRatio=\"none\">\n");
@@ -79,7 +79,7 @@ final class ChartSvg {
     }
 
     private static String label(String name, Axis axis) {
-        return axis.factor().isEmpty() ? name : name + " (" + axis.factor() + ")";
+        return axis.factor().isEmpty() ? name : name.isEmpty() ? axis.factor() : name + " (" + axis.factor() + ")";
     }
 
     private interface SeriesWriter {
@@ -116,7 +116,7 @@ final class ChartSvg {
             String x = percent(xAxis.position(tick.value()));
             page.raw("<svg x=\"" + x + "\" y=\"100%\" class=\"tick\"><line y2=\"5\"/></svg>");
         }
-        page.raw("</g>\n<g class=\"labels\">");
+        page.raw("<line class=\"base\" x1=\"0\" x2=\"100%\" y1=\"100%\" y2=\"100%\"/></g>\n<g class=\"labels\">");
         for (Axis.Tick tick : yAxis.ticks()) {
             String y = percent(1 - yAxis.position(tick.value()));
             page.element("text class=\"y\" x=\"0\" dx=\"-8\" y=\"" + y + "\" dy=\"0.34em\"", tick.label());

@@ -15,6 +15,16 @@ record Fields(String place, ObjectNode node) {
         return node.hasNonNull(key);
     }
 
+    /// @throws IllegalArgumentException if it is missing or no text
+    String text(String key) {
+        JsonNode value = node.get(key);
+        if (value == null || !value.isTextual()) {
+            throw new IllegalArgumentException(value == null ? place + " has no '" + key + "'"
+                    : "%s: '%s' is %s, expected text".formatted(place, key, value));
+        }
+        return value.textValue();
+    }
+
     /// @return the number, which may be NaN or infinite (JSON writes those as strings)
     /// @throws IllegalArgumentException if it is missing or no number
     double number(String key) {
@@ -65,15 +75,15 @@ record Fields(String place, ObjectNode node) {
             if (entry.getValue() instanceof ObjectNode inner && !inner.isEmpty()) {
                 flatten(name + ".", inner, values);
             } else {
-                values.put(name, text(entry.getValue()));
+                values.put(name, shown(entry.getValue()));
             }
         }
     }
 
-    private static String text(JsonNode value) {
+    private static String shown(JsonNode value) {
         if (value.isArray()) {
             StringBuilder items = new StringBuilder();
-            value.forEach(item -> items.append(items.isEmpty() ? "" : ", ").append(text(item)));
+            value.forEach(item -> items.append(items.isEmpty() ? "" : ", ").append(shown(item)));
             return items.isEmpty() ? "none" : items.toString();
         }
         if (value.isFloatingPointNumber()) {

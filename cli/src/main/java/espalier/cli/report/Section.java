@@ -104,7 +104,7 @@ public sealed interface Section {
     ///
     /// @param caption heading above it
     /// @param xLabel what runs to the right, e.g. `step`
-    /// @param yLabel what runs upwards, with its unit
+    /// @param yLabel what runs upwards, with its unit; empty where the caption says it
     /// @param log whether the vertical axis is logarithmic; values that are not positive then leave a gap
     /// @param series at least one; drawn in order, so later ones lie on top
     record Chart(String caption, String xLabel, String yLabel, boolean log, List<Series> series) implements Section {

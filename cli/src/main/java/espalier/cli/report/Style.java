@@ -7,12 +7,12 @@ final class Style {
     static final String SHEET = """
             :root { --ground: #ffffff; --ink: #1c2126; --soft: #5c6670; --hair: #e3e6e9; --warn: #fdf4e3;
               --warn-edge: #d99a1c;
-              --c0: #0072b2; --c1: #d55e00; --c2: #009e73; --c3: #a8558a; --c4: #b8860b; --c5: #4a4f55;
+              --c0: #0072b2; --c1: #d55e00; --c2: #009e73; --c3: #a8558a; --c4: #b8860b; --c5: #4a4f55; --pale: .38;
               color-scheme: light dark; }
             @media screen and (prefers-color-scheme: dark) {
               :root { --ground: #15181b; --ink: #e4e6e8; --soft: #98a2ab; --hair: #2d3338; --warn: #2b2414;
                 --warn-edge: #c08a1e;
-                --c0: #56b4e9; --c1: #f0883e; --c2: #2fc49a; --c3: #dc93bd; --c4: #e6c229; --c5: #b4bac0; } }
+                --c0: #56b4e9; --c1: #f0883e; --c2: #2fc49a; --c3: #dc93bd; --c4: #e6c229; --c5: #b4bac0; --pale: .5; } }
             * { box-sizing: border-box; margin: 0; padding: 0; }
             body { background: var(--ground); color: var(--ink); font: 15px/1.5 system-ui, -apple-system, "Segoe UI",
               Roboto, "Helvetica Neue", Arial, sans-serif; -webkit-text-size-adjust: 100%; }
@@ -44,7 +44,7 @@ final class Style {
               font-size: 13px; }
             .legend li { display: flex; align-items: center; gap: 8px; }
             .legend li::before { content: ""; width: 20px; height: 0; border-top: 2px solid var(--c); }
-            .legend .faint::before { opacity: .38; }
+            .legend .faint::before { opacity: var(--pale); }
             .legend .points::before { height: 8px; border: 0; background:
               radial-gradient(circle, var(--c) 3.4px, transparent 4px),
               linear-gradient(transparent 3px, var(--c) 3px, var(--c) 5px, transparent 5px); }
@@ -57,14 +57,16 @@ final class Style {
             .frame { display: block; width: 100%; height: 190px; overflow: visible; }
             .curves { overflow: visible; }
             .grid line { stroke: var(--hair); stroke-width: 1; shape-rendering: crispEdges; }
+            .grid .base, .grid .tick line { stroke: var(--soft); opacity: .55; }
             .grid .tick { overflow: visible; }
             .labels text { fill: var(--soft); font-size: 12px; font-variant-numeric: tabular-nums; }
             .labels .x { text-anchor: middle; }
             .labels .y { text-anchor: end; }
-            path { fill: none; stroke: var(--c); stroke-width: 1.8; stroke-linejoin: round; stroke-linecap: round;
+            path { fill: none; stroke: var(--c); stroke-width: 1.4; stroke-linejoin: round; stroke-linecap: round;
               vector-effect: non-scaling-stroke; }
-            path.faint { stroke-width: 1.1; opacity: .38; }
-            path.alone { stroke-width: 5; }
+            figure:first-child path { stroke-width: 1.8; }
+            figure path.faint { stroke-width: 1.1; opacity: var(--pale); }
+            figure path.alone { stroke-width: 5; }
             circle { fill: var(--c); stroke: var(--ground); stroke-width: 1.2; }
             .strip { fill: var(--soft); opacity: 0; }
             .strip:hover { opacity: .22; }
@@ -86,7 +88,9 @@ final class Style {
               h1 { font-size: 23px; }
               .figures .value { font-size: 20px; }
               .charts figure:first-child .frame { height: 260px; }
-              th + th, td + td { padding-left: 18px; } }
+              table { font-size: 13px; }
+              th { font-size: 12px; }
+              th + th, td + td { padding-left: 12px; } }
             @media print {
               body { font-size: 11pt; }
               main { max-width: none; padding: 0; }

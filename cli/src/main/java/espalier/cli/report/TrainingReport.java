@@ -95,20 +95,17 @@ public final class TrainingReport {
 
     private static Section.Table stageTable(List<ObjectNode> stages) {
         List<List<String>> rows = new ArrayList<>();
-        double first = Double.NaN;
+        Fields before = new Fields("stage 1", stages.getFirst());
+        double first = before.whole("parameters");
         for (int i = 0; i < stages.size(); i++) {
             Fields stage = new Fields("stage " + (i + 1), stages.get(i));
-            if (!stage.has("stage")) {
-                throw new IllegalArgumentException(stage.place() + " has no 'stage'");
-            }
             long parameters = stage.whole("parameters");
-            first = i == 0 ? parameters : first;
-            rows.add(List.of(stages.get(i).get("stage").asText(), Numbers.whole(parameters),
+            rows.add(List.of(stage.text("stage"), Numbers.whole(parameters),
                     first > 0 ? Numbers.fixed(100 * parameters / first, 1) + " %" : "–",
                     cell(stage.optional("perplexity"), 2), cell(stage.optional("seconds"), 1)));
         }
         return new Section.Table("Before and after", List.of(
-                new Column("stage", false), new Column("parameters", true), new Column("of the first", true),
+                new Column("stage", false), new Column("parameters", true), new Column("of " + before.text("stage"), true),
                 new Column("perplexity", true), new Column("seconds", true)), rows);
     }
 
@@ -135,7 +132,7 @@ public final class TrainingReport {
         double[] rates = lines.stream().mapToDouble(line -> line.number("learning_rate")).toArray();
         return List.of(
                 new Chart("Loss", "step", "loss (nats per token)", isWide(losses), loss),
-                new Chart("Learning rate", "step", "learning rate", false,
+                new Chart("Learning rate", "step", "", false,
                         List.of(new Series("learning rate", steps, rates))),
                 new Chart("Gradient norm", "step", "norm before clipping", isWide(norms),
                         List.of(new Series("gradient norm", steps, norms))),
