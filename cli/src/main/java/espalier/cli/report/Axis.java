@@ -67,9 +67,11 @@ record Axis(double low, double high, boolean log, List<Tick> ticks, String facto
         List<Tick> ticks = new ArrayList<>();
         for (long i = first; i <= last; i++) {
             BigDecimal value = BigDecimal.valueOf(i * mantissa).scaleByPowerOfTen(exponent);
-            String label = value.scaleByPowerOfTen(-shift)
-                    .setScale(Math.max(0, shift - exponent), RoundingMode.UNNECESSARY).toPlainString();
-            ticks.add(new Tick(value.doubleValue(), label));
+            BigDecimal shown = value.scaleByPowerOfTen(-shift)
+                    .setScale(Math.max(0, shift - exponent), RoundingMode.UNNECESSARY);
+            boolean grouped = shown.scale() == 0 && Math.abs(value.doubleValue()) >= 10_000;
+            ticks.add(new Tick(value.doubleValue(),
+                    grouped ? Numbers.whole(shown.longValueExact()) : shown.toPlainString()));
         }
         return new Axis(low, high, false, List.copyOf(ticks), shift == 0 ? "" : "×" + Numbers.powerOfTen(shift));
     }
@@ -109,7 +111,7 @@ record Axis(double low, double high, boolean log, List<Tick> ticks, String facto
     }
 
     private static String logLabel(int mantissa, int exponent) {
-        if (exponent >= -3 && exponent <= 4) {
+        if (exponent >= -3 && exponent <= 3) {
             return BigDecimal.valueOf(mantissa).scaleByPowerOfTen(exponent).toPlainString();
         }
         return (mantissa == 1 ? "" : mantissa + "×") + Numbers.powerOfTen(exponent);

@@ -16,7 +16,10 @@ final class ChartSvg {
     private static final int UNITS = 1000;
     private static final int STRIPS = 150;
     private static final int X_TICKS = 6;
-    private static final int Y_TICKS = 5;
+    /// Ticks on the horizontal axis where labels are long, so that they do not touch on a phone.
+    private static final int LONG_X_TICKS = 3;
+    private static final int LONG = 5;
+    private static final int Y_TICKS = 8;
     private static final int DIGITS = 4;
 
     private final Markup page;
@@ -31,7 +34,9 @@ final class ChartSvg {
         wholeX = xs().allMatch(x -> x == Math.rint(x));
         double lowX = xs().min().orElse(0);
         double highX = xs().max().orElse(1);
-        xAxis = Axis.linear(lowX > 0 && lowX < highX / 10 ? 0 : lowX, highX, X_TICKS, wholeX);
+        lowX = lowX > 0 && lowX < highX / 10 ? 0 : lowX;
+        Axis axis = Axis.linear(lowX, highX, X_TICKS, wholeX);
+        xAxis = longest(axis) < LONG ? axis : Axis.linear(lowX, highX, LONG_X_TICKS, wholeX);
         double lowY = shownYs().min().orElse(chart.log() ? 1 : 0);
         double highY = shownYs().max().orElse(chart.log() ? 10 : 1);
         // From zero where that costs little room: a learning rate then starts at the bottom, a loss keeps its detail.
@@ -57,12 +62,11 @@ final class ChartSvg {
     }
 
     private void figure() {
-        int labelLength = yAxis.ticks().stream().mapToInt(t -> t.label().length()).max().orElse(1);
         page.raw("<figure>").element("figcaption", chart.caption()).raw("\n");
         if (chart.series().size() > 1) {
             legend();
         }
-        page.raw("<div class=\"plot\" style=\"--label:" + labelLength + "\">")
+        page.raw("<div class=\"plot\" style=\"--label:" + longest(yAxis) + "\">")
                 .element("p class=\"axis\"", label(chart.yLabel(), yAxis)).raw("\n")
                 .raw("<svg class=\"frame\" role=\"img\" aria-label=\"")
                 .text(chart.caption() + (chart.yLabel().isEmpty() ? "" : ": " + chart.yLabel()) + " by " + chart.xLabel()).raw("\">\n");
@@ -76,6 +80,10 @@ final class ChartSvg {
         page.raw("</svg>\n").element("p class=\"axis below\"", label(chart.xLabel(), xAxis)).raw("</div>\n");
         gaps();
         page.raw("</figure>\n");
+    }
+
+    private static int longest(Axis axis) {
+        return axis.ticks().stream().mapToInt(t -> t.label().length()).max().orElse(1);
     }
 
     private static String label(String name, Axis axis) {

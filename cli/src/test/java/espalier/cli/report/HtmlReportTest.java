@@ -8,15 +8,17 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import espalier.cli.report.Section.Chart;
 import espalier.cli.report.Section.Column;
 import espalier.cli.report.Section.Figure;
-import java.io.IOException;
 import java.io.StringReader;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Collections;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import javax.xml.parsers.DocumentBuilderFactory;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.w3c.dom.Document;
@@ -99,8 +101,8 @@ class HtmlReportTest {
     }
 
     @Test
-    void settingsKeepTheirOrder() throws IOException {
-        Map<String, String> values = new java.util.LinkedHashMap<>();
+    void settingsKeepTheirOrder() {
+        Map<String, String> values = new LinkedHashMap<>();
         for (String name : List.of("zeta", "alpha", "mid", "beta")) {
             values.put(name, "v");
         }
@@ -117,7 +119,7 @@ class HtmlReportTest {
         assertMessage("chart 'c' has no series", () -> new Chart("c", "x", "y", false, List.of()));
         Series series = new Series("s", new double[0], new double[0]);
         assertMessage("chart 'c' has 7 series; 6 colours can be told apart",
-                () -> new Chart("c", "x", "y", false, java.util.Collections.nCopies(7, series)));
+                () -> new Chart("c", "x", "y", false, Collections.nCopies(7, series)));
         assertMessage("series 's' has 2 x and 1 y", () -> new Series("s", new double[2], new double[1]));
         assertMessage("series 's': x[1] = 1.0 follows 2.0; x must not fall",
                 () -> new Series("s", new double[] {2, 1}, new double[2]));
@@ -131,7 +133,7 @@ class HtmlReportTest {
         assertTrue(Style.SHEET.contains("." + kind + " "), kind);
     }
 
-    static void assertMessage(String expected, org.junit.jupiter.api.function.Executable executable) {
+    static void assertMessage(String expected, Executable executable) {
         assertEquals(expected, assertThrows(IllegalArgumentException.class, executable).getMessage());
     }
 }

@@ -9,6 +9,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import espalier.cli.report.Section.Chart;
 import espalier.cli.report.Section.Figure;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
@@ -108,7 +109,7 @@ class TrainingReportTest {
     @Test
     void smoothingKeepsAConstantAndPassesGaps() {
         double[] values = new double[40];
-        java.util.Arrays.fill(values, 3);
+        Arrays.fill(values, 3);
         values[11] = Double.NaN;
         double[] smooth = TrainingReport.smoothed(values);
         for (int i = 0; i < smooth.length; i++) {
