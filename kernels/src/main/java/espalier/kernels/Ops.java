@@ -53,6 +53,20 @@ public interface Ops extends AutoCloseable {
     /// @param x of the same shape
     void copy(Tensor y, Tensor x);
 
+    /// Picks rows: `y[i] = x[rows[i]]`.
+    ///
+    /// @param y `[n, cols]`, =
+    /// @param x `[tokens, cols]`
+    /// @param rows `[n]`, each in `0 .. tokens - 1`, in any order; a row may be picked more than once
+    void gatherRows(Tensor y, Tensor x, int[] rows);
+
+    /// Puts rows where [#gatherRows] would pick them: `y[rows[i]] = x[i]`.
+    ///
+    /// @param y `[tokens, cols]`, = in the rows that are named; the others stay as they are
+    /// @param x `[n, cols]`
+    /// @param rows `[n]`, each in `0 .. tokens - 1`, in any order, none twice
+    void scatterRows(Tensor y, Tensor x, int[] rows);
+
     /// @param y += alpha * x
     /// @param x of the same shape
     /// @param alpha any
@@ -240,6 +254,19 @@ public interface Ops extends AutoCloseable {
     /// @param z as in the forward
     /// @param width as in the forward
     void gateColumnsBackward(Tensor dX, Tensor dZ, Tensor dY, Tensor x, Tensor z, int width);
+
+    // ---- dropout ----
+
+    /// `y = x * mask / (1 - p)`, or `y += ...`, with a mask that is made from its key each time and never stored: a
+    /// backward passes the key of its forward. The mask's bits are the same on every backend.
+    ///
+    /// @param y `[tokens, n]`, = (or += with `accumulate`); may be the memory of `x`
+    /// @param x `[tokens, n]`, `n` at most [Dropout#MOST_COLUMNS]; dropped elements count as +0, whatever they are
+    /// @param key probability, and what tells this mask from others
+    /// @param batchRows `[tokens]`, row of each token in the whole batch of the step, below [Dropout#MOST_BATCH_ROWS]
+    /// @param positions `[tokens]`, position of each token in its sequence, not negative
+    /// @param accumulate whether to add to `y`
+    void dropout(Tensor y, Tensor x, Dropout key, int[] batchRows, int[] positions, boolean accumulate);
 
     // ---- losses ----
 

@@ -77,6 +77,9 @@ class BoxingTest {
         all.put("gateColumns", () -> ops.gateColumns(y, a, row, 1, false));
         all.put("gateColumns accumulating", () -> ops.gateColumns(y, a, row, 1, true));
         all.put("gateColumnsBackward", () -> ops.gateColumnsBackward(y, sum, a, b, row, 1));
+        Dropout key = new Dropout(0.1, 1, 2, 3, 4);
+        all.put("dropout", () -> ops.dropout(y, a, key, targets, targets, false));
+        all.put("dropout accumulating", () -> ops.dropout(y, a, key, targets, targets, true));
         all.put("crossEntropy", () -> ops.crossEntropy(loss, a, targets, 0));
         all.put("crossEntropy with gradient", () -> ops.crossEntropy(loss, y, targets, 0.5f));
         all.put("logSumExp", () -> ops.logSumExp(loss, a));

@@ -56,6 +56,24 @@ class EdgeCaseTest {
         }
     }
 
+    /// Both backends copy rows by the same code, so the contract tests cannot say whether it copies the right ones.
+    @ParameterizedTest
+    @EnumSource(Backends.Choice.class)
+    void gatherPicksRowsAndScatterPutsThemBack(Backends.Choice choice) {
+        try (Scene s = open(choice); Ops ops = s.ops) {
+            Tensor x = s.tensor(3, 2, 1, 2, 3, 4, 5, 6);
+            Tensor picked = s.empty(4, 2);
+            ops.gatherRows(picked, x, new int[] {2, 0, 2, 1});
+            assertArrayEquals(new float[] {5, 6, 1, 2, 5, 6, 3, 4}, s.host(picked));
+            Tensor y = s.tensor(4, 2, 7, 7, 7, 7, 7, 7, 7, 7);
+            ops.scatterRows(y, x, new int[] {3, 0, 2});
+            assertArrayEquals(new float[] {3, 4, 7, 7, 5, 6, 1, 2}, s.host(y));
+            ops.scatterRows(y, s.empty(0, 2), new int[0]);
+            assertArrayEquals(new float[] {3, 4, 7, 7, 5, 6, 1, 2}, s.host(y));
+            s.checkGuards();
+        }
+    }
+
     private static double logSumExp(Ops ops, Scene s, float[] logits) {
         double[] logSum = new double[1];
         ops.logSumExp(logSum, s.tensor(1, logits.length, logits));

@@ -3,6 +3,7 @@ package espalier.kernels;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.stream.IntStream;
 
 /// Every operation of the contract with its options, at a size: what the contract tests run on each backend.
 final class OpCases {
@@ -44,6 +45,7 @@ final class OpCases {
         norms(cases);
         attention(cases);
         gates(cases);
+        dropout(cases);
         losses(cases);
         importance(cases);
         optimiser(cases);
@@ -60,6 +62,16 @@ final class OpCases {
             Tensor y = s.empty(tokens, n);
             s.ops.copy(y, s.random(tokens, n));
             s.output("y", y, 1);
+        }));
+        cases.add(new OpCase("gatherRows", (s, tokens, n) -> {
+            Tensor y = s.empty(2 * tokens, n);
+            s.ops.gatherRows(y, s.random(tokens, n), s.belowMany(2 * tokens, tokens));
+            s.output("y", y, 0);
+        }));
+        cases.add(new OpCase("scatterRows", (s, tokens, n) -> {
+            Tensor y = s.random(2 * tokens, n);
+            s.ops.scatterRows(y, s.random(tokens, n), IntStream.range(0, tokens).map(i -> 2 * i + i % 2).toArray());
+            s.output("y", y, 0);
         }));
         cases.add(new OpCase("addScaled", (s, tokens, n) -> {
             Tensor y = s.random(tokens, n);
@@ -309,6 +321,19 @@ final class OpCases {
             values[i] *= 30 * size;
         }
         return values;
+    }
+
+    /// Exactly: the scalar backend says which bits the others must have.
+    private static void dropout(List<OpCase> cases) {
+        for (boolean accumulate : new boolean[] {false, true}) {
+            cases.add(new OpCase("dropout " + accumulate, (s, tokens, n) -> {
+                Dropout key = new Dropout(0.3, 11, 5, 3, 2);
+                Tensor y = output(s, tokens, n, accumulate);
+                int[] batchRows = s.belowMany(tokens, Dropout.MOST_BATCH_ROWS);
+                s.ops.dropout(y, s.random(tokens, n), key, batchRows, s.belowMany(tokens, 4096), accumulate);
+                s.output("y", y, 0);
+            }));
+        }
     }
 
     private static void losses(List<OpCase> cases) {

@@ -22,6 +22,7 @@ class ShapeErrorTest {
             rows(ops, s, all);
             attention(ops, s, all);
             gates(ops, s, all);
+            dropout(ops, s, all);
             losses(ops, s, all);
             optimiser(ops, s, all);
             for (Wrong wrong : all) {
@@ -39,6 +40,11 @@ class ShapeErrorTest {
         all.add(new Wrong("x has shape [2, 3], expected [3, 2]", () -> ops.copy(y, x)));
         all.add(new Wrong("x has shape [2, 3], expected [3, 2]", () -> ops.addScaled(y, x, 1)));
         all.add(new Wrong("x has shape [2, 3], expected [3, 2]", () -> ops.addSquare(y, x, 1)));
+        all.add(new Wrong("y has shape [3, 2], expected [2, 3]", () -> ops.gatherRows(y, x, new int[2])));
+        all.add(new Wrong("rows[1] is 2, expected 0 to 1", () -> ops.gatherRows(x, x, new int[] {0, 2})));
+        all.add(new Wrong("x has shape [2, 3], expected [1, 2]", () -> ops.scatterRows(y, x, new int[1])));
+        all.add(new Wrong("rows[0] is -1, expected 0 to 1", () -> ops.scatterRows(x, x, new int[] {-1, 0})));
+        all.add(new Wrong("rows[1] is 1, which was named before", () -> ops.scatterRows(x, x, new int[] {1, 1})));
         all.add(new Wrong("bias has shape [2, 3], expected [1, 2]", () -> ops.addBias(y, x)));
         all.add(new Wrong("dBias has shape [2, 3], expected [1, 2]", () -> ops.biasBackward(x, y)));
         Weight w = s.weight(5, 3, DType.BF16);
@@ -152,6 +158,35 @@ class ShapeErrorTest {
         all.add(new Wrong("dX has shape [2, 4], expected [2, 3]",
                 () -> ops.gateColumnsBackward(other, z, x, x, z, 1)));
         all.add(new Wrong("dZ has shape [2, 3], expected [1, 3]", () -> ops.gateColumnsBackward(x, x, x, x, z, 1)));
+    }
+
+    private static void dropout(Ops ops, Scene s, List<Wrong> all) {
+        Tensor x = s.random(2, 3);
+        Dropout key = new Dropout(0.5, 1, 2, 3, 4);
+        int[] zeros = new int[2];
+        all.add(new Wrong("y has shape [2, 4], expected [2, 3]",
+                () -> ops.dropout(s.random(2, 4), x, key, zeros, zeros, false)));
+        Tensor wide = new Tensor(x.address(), 0, (1 << 27) + 1);
+        all.add(new Wrong("x has 134217729 columns, expected at most 134217728",
+                () -> ops.dropout(wide, wide, key, new int[0], new int[0], false)));
+        all.add(new Wrong("batchRows has 1 entries, expected 2",
+                () -> ops.dropout(x, x, key, new int[1], zeros, false)));
+        all.add(new Wrong("positions has 3 entries, expected 2",
+                () -> ops.dropout(x, x, key, zeros, new int[3], false)));
+        all.add(new Wrong("batchRows[1] is 1048576, expected 0 to 1048575",
+                () -> ops.dropout(x, x, key, new int[] {0, 1 << 20}, zeros, false)));
+        all.add(new Wrong("batchRows[0] is -1, expected 0 to 1048575",
+                () -> ops.dropout(x, x, key, new int[] {-1, 0}, zeros, false)));
+        all.add(new Wrong("positions[1] is -1, expected 0 to 2147483647",
+                () -> ops.dropout(x, x, key, zeros, new int[] {0, -1}, false)));
+        for (double p : new double[] {-0.1, 1, Double.NaN}) {
+            all.add(new Wrong("dropout probability must be at least 0 and at most 65535/65536, got " + p,
+                    () -> new Dropout(p, 1, 2, 3, 4)));
+        }
+        all.add(new Wrong("step of a dropout is 4294967296, expected 0 to 4294967295",
+                () -> new Dropout(0, 1, 1L << 32, 3, 4)));
+        all.add(new Wrong("layer of a dropout is 4096, expected 0 to 4095", () -> new Dropout(0, 1, 2, 4096, 4)));
+        all.add(new Wrong("site of a dropout is -1, expected 0 to 255", () -> new Dropout(0, 1, 2, 3, -1)));
     }
 
     private static void losses(Ops ops, Scene s, List<Wrong> all) {

@@ -97,6 +97,16 @@ public record Batch(int[] ids, int[] sequenceStart, int[] positions, Optional<Kv
         return sequenceStart.length - 1;
     }
 
+    /// @param first row of the first sequence
+    /// @return `[tokens]`, the row of the sequence that each token belongs to, `first ..`
+    public int[] rows(int first) {
+        int[] rows = new int[ids.length];
+        for (int s = 0; s < sequences(); s++) {
+            Arrays.fill(rows, sequenceStart[s], sequenceStart[s + 1], first + s);
+        }
+        return rows;
+    }
+
     /// Targets of next-token prediction inside each sequence.
     ///
     /// @return `[tokens]`, the id that follows, or -1 for the last token of a sequence

@@ -43,6 +43,12 @@ record LayerCall(int layer, Batch batch, Pass pass, RopeTable rope, Ops ops, Wor
         return divisor == 0 ? hidden : divisor;
     }
 
+    /// y = (or += with `accumulate`) dropout(x) with the mask of a projection of this layer.
+    void drop(Tensor y, Tensor x, Site site, boolean accumulate) {
+        AdapterDropout dropout = pass.dropout();
+        ops.dropout(y, x, dropout.key(layer, site), batch.rows(dropout.firstRow()), batch.positions(), accumulate);
+    }
+
     int tokens() {
         return batch.tokens();
     }

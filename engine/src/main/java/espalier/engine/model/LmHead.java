@@ -6,12 +6,14 @@ import espalier.kernels.Tensor;
 import espalier.kernels.Weight;
 import espalier.kernels.Workspace;
 import java.util.Arrays;
+import java.util.stream.IntStream;
 
 /// From hidden states to the vocabulary: the only producer of vocabulary-wide data, in chunks of rows, so that
 /// `[tokens, vocab]` is never held whole.
 public final class LmHead {
     private static final long CHUNK_BYTES = 64L << 20;
     private static final int MOST_CHUNK_ROWS = 512;
+    private static final int NO_TARGET = -1;
 
     private final Weight weight;
     private final Ops ops;
@@ -65,7 +67,7 @@ public final class LmHead {
         }
     }
 
-    /// Cross-entropy of each token.
+    /// Cross-entropy of each token. The work is in the tokens that have a target.
     ///
     /// @param hidden from a forward
     /// @param targets `[tokens]`, -1 for no target
@@ -75,9 +77,10 @@ public final class LmHead {
         return crossEntropy(Tensor.NONE, hidden, targets, 0, ws);
     }
 
-    /// Cross-entropy of each token, with the gradient of `scale` times their sum.
+    /// Cross-entropy of each token, with the gradient of `scale` times their sum. The work is in the tokens that have a
+    /// target.
     ///
-    /// @param dNormed `[tokens, hidden]`, =
+    /// @param dNormed `[tokens, hidden]`, =; zeros for tokens without a target
     /// @param hidden from a forward
     /// @param targets `[tokens]`, -1 for no target
     /// @param scale e.g. 1 / number of targets for the mean
@@ -88,9 +91,39 @@ public final class LmHead {
         return crossEntropy(dNormed, hidden, targets, scale, ws);
     }
 
+    /// Only rows with a target reach the vocabulary: the others are left out before and get zeros after.
     private TokenLosses crossEntropy(Tensor dNormed, Hidden hidden, int[] targets, float scale, Workspace ws) {
+        Tensor normed = hidden.normed();
+        if (targets.length != normed.rows()) {
+            throw new IllegalArgumentException(
+                    "targets has %d entries, expected %d".formatted(targets.length, normed.rows()));
+        }
+        int[] rows = IntStream.range(0, targets.length).filter(row -> targets[row] != NO_TARGET).toArray();
+        if (rows.length == targets.length) {
+            return TokenLosses.of(rowLosses(dNormed, normed, targets, scale, ws), rows.length);
+        }
+        long mark = ws.mark();
+        Tensor some = ws.take(rows.length, normed.cols());
+        ops.gatherRows(some, normed, rows);
+        Tensor dSome = dNormed.isPresent() ? ws.take(rows.length, normed.cols()) : Tensor.NONE;
+        int[] someTargets = Arrays.stream(rows).map(row -> targets[row]).toArray();
+        double[] someLosses = rowLosses(dSome, some, someTargets, scale, ws);
+        if (dNormed.isPresent()) {
+            ops.fill(dNormed, 0);
+            ops.scatterRows(dNormed, dSome, rows);
+        }
+        ws.release(mark);
         double[] losses = new double[targets.length];
-        forEachChunk(hidden.normed(), ws, (from, logits) -> {
+        for (int i = 0; i < rows.length; i++) {
+            losses[rows[i]] = someLosses[i];
+        }
+        return TokenLosses.of(losses, rows.length);
+    }
+
+    /// The loss of each row; dNormed = its gradient, where wanted.
+    private double[] rowLosses(Tensor dNormed, Tensor normed, int[] targets, float scale, Workspace ws) {
+        double[] losses = new double[targets.length];
+        forEachChunk(normed, ws, (from, logits) -> {
             int to = from + logits.rows();
             double[] chunk = new double[logits.rows()];
             ops.crossEntropy(chunk, logits, Arrays.copyOfRange(targets, from, to), scale);
@@ -99,7 +132,7 @@ public final class LmHead {
                 ops.linearBackward(dNormed.rowRange(from, to), logits, weight, false);
             }
         });
-        return TokenLosses.of(losses, (int) Arrays.stream(targets).filter(target -> target >= 0).count());
+        return losses;
     }
 
     /// `KL(teacher || student)` of each token at a temperature, with the gradient of `scale` times their sum.

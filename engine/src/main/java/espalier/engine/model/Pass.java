@@ -1,13 +1,25 @@
 package espalier.engine.model;
 
-
 /// What varies between the roles that one frozen model plays: evaluation, scoring, teacher, student, recovery.
 ///
 /// @param gates mask values
 /// @param gateGradients receives the gradients of the mask values, +=
 /// @param adapters low-rank adapters, with the gradients of those that are trained
 /// @param weightGradients receives the gradients of the base weights
-public record Pass(Gates gates, Gates gateGradients, Adapters adapters, WeightGradients weightGradients) {
+/// @param dropout on what trained adapters read; the backward must be given that of its forward
+public record Pass(
+        Gates gates, Gates gateGradients, Adapters adapters, WeightGradients weightGradients,
+        AdapterDropout dropout) {
+    /// A role without dropout.
+    ///
+    /// @param gates mask values
+    /// @param gateGradients receives the gradients of the mask values, +=
+    /// @param adapters low-rank adapters, with the gradients of those that are trained
+    /// @param weightGradients receives the gradients of the base weights
+    public Pass(Gates gates, Gates gateGradients, Adapters adapters, WeightGradients weightGradients) {
+        this(gates, gateGradients, adapters, weightGradients, AdapterDropout.NONE);
+    }
+
     /// The model as it is.
     ///
     /// @param layers number of layers
@@ -28,6 +40,12 @@ public record Pass(Gates gates, Gates gateGradients, Adapters adapters, WeightGr
     /// @param sink receives the gradients of the base weights
     /// @return this role with those gradients
     public Pass withWeightGradients(WeightGradients sink) {
-        return new Pass(gates, gateGradients, adapters, sink);
+        return new Pass(gates, gateGradients, adapters, sink, dropout);
+    }
+
+    /// @param other what is dropped
+    /// @return this role with that dropout
+    public Pass withDropout(AdapterDropout other) {
+        return new Pass(gates, gateGradients, adapters, weightGradients, other);
     }
 }

@@ -29,7 +29,7 @@ record Projection(Site site, Weight weight, Tensor bias) {
         Optional<LoraAdapter> adapter = call.pass().adapters().get(call.layer(), site);
         if (adapter.isPresent()) {
             long mark = call.ws().mark();
-            Tensor low = lowRank(adapter.get(), x, call);
+            Tensor low = lowRank(adapter.get(), adapterInput(adapter.get(), x, call), call);
             ops.matmulNT(y, low, adapter.get().b(), adapter.get().scale(), true);
             call.ws().release(mark);
         }
@@ -53,18 +53,41 @@ record Projection(Site site, Weight weight, Tensor bias) {
         }
     }
 
-    private static void adapterBackward(Tensor dX, Tensor dY, Tensor x, LoraAdapter adapter, LayerCall call) {
+    private void adapterBackward(Tensor dX, Tensor dY, Tensor x, LoraAdapter adapter, LayerCall call) {
         Ops ops = call.ops();
         long mark = call.ws().mark();
         Tensor dLow = call.ws().take(dY.rows(), adapter.rank()); // [tokens, rank]
         ops.matmulNN(dLow, dY, adapter.b(), adapter.scale(), false);
         if (adapter.isTrained()) {
-            Tensor low = lowRank(adapter, x, call);
+            long trained = call.ws().mark();
+            Tensor input = adapterInput(adapter, x, call);
+            Tensor low = lowRank(adapter, input, call);
             ops.matmulTN(adapter.dB(), dY, low, adapter.scale(), true);
-            ops.matmulTN(adapter.dA(), dLow, x, 1, true);
+            ops.matmulTN(adapter.dA(), dLow, input, 1, true);
+            call.ws().release(trained);
         }
-        ops.matmulNN(dX, dLow, adapter.a(), 1, true);
+        if (isDropped(adapter, call)) {
+            Tensor dInput = call.ws().take(x.rows(), x.cols());
+            ops.matmulNN(dInput, dLow, adapter.a(), 1, false);
+            call.drop(dX, dInput, site, true);
+        } else {
+            ops.matmulNN(dX, dLow, adapter.a(), 1, true);
+        }
         call.ws().release(mark);
+    }
+
+    private static boolean isDropped(LoraAdapter adapter, LayerCall call) {
+        return adapter.isTrained() && call.pass().dropout().isOn();
+    }
+
+    /// What the adapter reads, `[tokens, in]`: x, or a copy of it with dropout.
+    private Tensor adapterInput(LoraAdapter adapter, Tensor x, LayerCall call) {
+        if (!isDropped(adapter, call)) {
+            return x;
+        }
+        Tensor dropped = call.ws().take(x.rows(), x.cols());
+        call.drop(dropped, x, site, false);
+        return dropped;
     }
 
     /// A x, `[tokens, rank]`.

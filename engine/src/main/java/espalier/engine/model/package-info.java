@@ -1,8 +1,9 @@
 /// Decoder-only transformers, forward and backward. Start at [Model], then [DecoderLayer] and its two halves;
 /// dimensions are named in [ModelShape].
 ///
-/// A [Batch] goes in with a [Pass] (gates, adapters, gradient sinks: what varies between roles); [Hidden] states come
-/// out; [LmHead] turns them into logits or losses, a chunk at a time. Memory comes from a workspace of the backend.
+/// A [Batch] goes in with a [Pass] (gates, adapters with their [AdapterDropout], gradient sinks: what varies between
+/// roles); [Hidden] states come out; [LmHead] turns them into logits or losses, a chunk at a time. Memory comes from a
+/// workspace of the backend.
 ///
 /// [Architecture] declares the tensors of a family and, as a [ChannelGraph], who feeds whom: all that groups, surgery
 /// and [ModelSize] read.

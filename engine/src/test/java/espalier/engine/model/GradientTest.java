@@ -28,7 +28,7 @@ import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /// Gradients of a two-layer toy against finite differences of its loss (llm-pruner.md §12, check 6): every weight,
-/// every gate and both factors of every adapter, with all of them in use at once.
+/// every gate and both factors of every adapter, with all of them in use at once, without dropout and with it.
 ///
 /// Kernels add up in float64 but hand on F32, so a loss of about 20 is known to about 1e-6. The stencil of four points
 /// has an error of the fourth order, which allows steps of 0.02: that leaves about 1e-4 for a derivative. Entries are
@@ -49,9 +49,19 @@ class GradientTest {
     @ParameterizedTest(name = "{0}, {2}")
     @MethodSource("toys")
     void everyGradient(String name, ModelShape shape, Keep keep) {
+        everyGradient(shape, keep, AdapterDropout.NONE);
+    }
+
+    @ParameterizedTest(name = "{0}, {2}")
+    @MethodSource("toys")
+    void everyGradientWithDropout(String name, ModelShape shape, Keep keep) {
+        everyGradient(shape, keep, new AdapterDropout(0.3, 3, 4, 5));
+    }
+
+    private static void everyGradient(ModelShape shape, Keep keep, AdapterDropout dropout) {
         try (Ops ops = Backends.open(Backends.Choice.SCALAR, 1);
                 RandomModel random = new RandomModel(shape, 5);
-                Toy toy = new Toy(random, ops)) {
+                Toy toy = new Toy(random, ops, dropout)) {
             Map<String, float[]> gradients = toy.gradients(keep);
             assertEquals(toy.parameters().keySet(), gradients.keySet());
             for (Map.Entry<String, float[]> parameter : toy.parameters().entrySet()) {
@@ -98,14 +108,16 @@ class GradientTest {
 
         private final RandomModel random;
         private final Ops ops;
+        private final AdapterDropout dropout;
         private final Workspace memory;
         private final Batch batch;
         private final Map<String, float[]> gates = new LinkedHashMap<>();
         private final Map<String, float[]> factors = new LinkedHashMap<>();
 
-        Toy(RandomModel random, Ops ops) {
+        Toy(RandomModel random, Ops ops, AdapterDropout dropout) {
             this.random = random;
             this.ops = ops;
+            this.dropout = dropout;
             this.memory = ops.newWorkspace();
             ModelShape shape = random.shape();
             this.batch = Batch.of(RandomModel.ids(shape, 1, 5, 3)[0], RandomModel.ids(shape, 2, 3, 4)[1]);
@@ -184,7 +196,7 @@ class GradientTest {
         private double run(Keep keep, Consumer<Loaded> consumer) {
             memory.release(0);
             try (Model model = Model.load(random, random.shape(), ops); Workspace ws = ops.newWorkspace()) {
-                Pass pass = new Pass(gates(false), gates(true), adapters(), WeightGradients.NONE);
+                Pass pass = new Pass(gates(false), gates(true), adapters(), WeightGradients.NONE, dropout);
                 Hidden hidden = model.forward(batch, pass, keep, ws);
                 double loss = model.lmHead().loss(hidden, batch.nextTokens(), ws).sum();
                 consumer.accept(new Loaded(model, pass, hidden, ws));

@@ -49,4 +49,26 @@ public abstract class CpuOps implements Ops {
         Check.shape("x", x, y.rows(), y.cols());
         MemorySegment.copy(NativeMemory.ALL, x.address(), NativeMemory.ALL, y.address(), x.bytes());
     }
+
+    @Override
+    public final void gatherRows(Tensor y, Tensor x, int[] rows) {
+        Shapes.gatherRows(y, x, rows);
+        for (int i = 0; i < rows.length; i++) {
+            copyRow(y, i, x, rows[i]);
+        }
+    }
+
+    @Override
+    public final void scatterRows(Tensor y, Tensor x, int[] rows) {
+        Shapes.scatterRows(y, x, rows);
+        for (int i = 0; i < rows.length; i++) {
+            copyRow(y, rows[i], x, i);
+        }
+    }
+
+    private static void copyRow(Tensor y, int to, Tensor x, int from) {
+        long bytes = (long) x.cols() * Float.BYTES;
+        MemorySegment.copy(
+                NativeMemory.ALL, x.address() + from * bytes, NativeMemory.ALL, y.address() + to * bytes, bytes);
+    }
 }

@@ -1,6 +1,7 @@
 package espalier.kernels.cpu;
 
 import espalier.kernels.Check;
+import espalier.kernels.Dropout;
 import espalier.kernels.HeadMap;
 import espalier.kernels.KeyValues;
 import espalier.kernels.RopeTable;
@@ -20,6 +21,29 @@ public final class Shapes {
     /// @param like the tensor whose shape it must have
     public static void same(String name, Tensor tensor, Tensor like) {
         Check.shape(name, tensor, like.rows(), like.cols());
+    }
+
+    /// @param y `[n, cols]`
+    /// @param x `[tokens, cols]`
+    /// @param rows `[n]`
+    public static void gatherRows(Tensor y, Tensor x, int[] rows) {
+        Check.shape("y", y, rows.length, x.cols());
+        inRange("rows", rows, 0, x.rows() - 1);
+    }
+
+    /// @param y `[tokens, cols]`
+    /// @param x `[n, cols]`
+    /// @param rows `[n]`
+    public static void scatterRows(Tensor y, Tensor x, int[] rows) {
+        Check.shape("x", x, rows.length, y.cols());
+        inRange("rows", rows, 0, y.rows() - 1);
+        boolean[] named = new boolean[y.rows()];
+        for (int i = 0; i < rows.length; i++) {
+            if (named[rows[i]]) {
+                throw new IllegalArgumentException("rows[%d] is %d, which was named before".formatted(i, rows[i]));
+            }
+            named[rows[i]] = true;
+        }
     }
 
     /// @param y `[rows, w.cols]`
@@ -272,6 +296,22 @@ public final class Shapes {
                     "x has %d columns, expected a multiple of width %d".formatted(x.cols(), width));
         }
         return x.cols() / width;
+    }
+
+    /// @param y `[tokens, n]`
+    /// @param x `[tokens, n]`
+    /// @param batchRows `[tokens]`
+    /// @param positions `[tokens]`
+    public static void dropout(Tensor y, Tensor x, int[] batchRows, int[] positions) {
+        same("y", y, x);
+        if (x.cols() > Dropout.MOST_COLUMNS) {
+            throw new IllegalArgumentException(
+                    "x has %d columns, expected at most %d".formatted(x.cols(), Dropout.MOST_COLUMNS));
+        }
+        length("batchRows", batchRows.length, x.rows());
+        length("positions", positions.length, x.rows());
+        inRange("batchRows", batchRows, 0, Dropout.MOST_BATCH_ROWS - 1);
+        inRange("positions", positions, 0, Integer.MAX_VALUE);
     }
 
     /// @param loss `[rows]`

@@ -1,6 +1,7 @@
 package espalier.kernels.scalar;
 
 import espalier.kernels.AdamWStep;
+import espalier.kernels.Dropout;
 import espalier.kernels.HeadMap;
 import espalier.kernels.KeyValues;
 import espalier.kernels.RopeTable;
@@ -169,6 +170,12 @@ public final class ScalarOps extends CpuOps {
     public void gateColumnsBackward(Tensor dX, Tensor dZ, Tensor dY, Tensor x, Tensor z, int width) {
         Shapes.gateColumnsBackward(dX, dZ, dY, x, z, width);
         ScalarGates.gateColumnsBackward(dX, dZ, dY, x, z, width);
+    }
+
+    @Override
+    public void dropout(Tensor y, Tensor x, Dropout key, int[] batchRows, int[] positions, boolean accumulate) {
+        Shapes.dropout(y, x, batchRows, positions);
+        ScalarDropout.apply(y, x, key, batchRows, positions, accumulate);
     }
 
     @Override

@@ -1,6 +1,7 @@
 package espalier.kernels.vector;
 
 import espalier.kernels.AdamWStep;
+import espalier.kernels.Dropout;
 import espalier.kernels.HeadMap;
 import espalier.kernels.KeyValues;
 import espalier.kernels.RopeTable;
@@ -188,6 +189,12 @@ public final class VectorOps extends CpuOps {
     public void gateColumnsBackward(Tensor dX, Tensor dZ, Tensor dY, Tensor x, Tensor z, int width) {
         Shapes.gateColumnsBackward(dX, dZ, dY, x, z, width);
         ColumnGates.backward(parallel, columnSums, dX, dZ, dY, x, z, width);
+    }
+
+    @Override
+    public void dropout(Tensor y, Tensor x, Dropout key, int[] batchRows, int[] positions, boolean accumulate) {
+        Shapes.dropout(y, x, batchRows, positions);
+        DropoutKernels.apply(parallel, scratch, y, x, key, batchRows, positions, accumulate);
     }
 
     @Override
