@@ -39,11 +39,21 @@ final class Folders {
     /// @throws IOException naming the option, if the folder exists and may not
     /// @throws IllegalArgumentException if one of the two lies inside the other
     static void checkOut(Path out, boolean overwrite, String option, Path source) throws IOException {
-        if (out.toString().isEmpty()) {
-            throw new IllegalArgumentException("--out is empty, expected the folder to make");
-        }
         if (Files.exists(out) && !overwrite) {
             throw new FileAlreadyExistsException(out.toString(), null, "--out exists already; --overwrite replaces it");
+        }
+        checkApart(out, option, source);
+    }
+
+    /// Refuses an output folder that is, holds, or lies in what is read.
+    ///
+    /// @param out the folder to make, or to go on with
+    /// @param option the option that names the source
+    /// @param source a file or folder that is read
+    /// @throws IllegalArgumentException naming the option
+    static void checkApart(Path out, String option, Path source) throws IOException {
+        if (out.toString().isEmpty()) {
+            throw new IllegalArgumentException("--out is empty, expected the folder to make");
         }
         Path target = realPath(out);
         Path read = realPath(source);

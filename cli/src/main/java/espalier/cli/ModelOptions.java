@@ -1,5 +1,6 @@
 package espalier.cli;
 
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import espalier.kernels.Backends;
 import espalier.kernels.Ops;
 import java.lang.System.Logger;
@@ -37,6 +38,13 @@ final class ModelOptions {
                 "backend %s, %d-bit lanes, %d thread%s"
                         .formatted(ops.name(), ops.laneBits(), ops.threads(), ops.threads() == 1 ? "" : "s"));
         return ops;
+    }
+
+    /// Adds which kernels made a result.
+    static void describe(ObjectNode json, Ops ops) {
+        json.put("backend", ops.name());
+        json.put("lane_bits", ops.laneBits());
+        json.put("threads", ops.threads());
     }
 
     static final class BackendConverter implements ITypeConverter<Backends.Choice> {

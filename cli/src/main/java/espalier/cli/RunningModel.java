@@ -79,9 +79,7 @@ final class RunningModel implements AutoCloseable {
 
     /// Adds which kernels made a result.
     void describe(ObjectNode json) {
-        json.put("backend", ops.name());
-        json.put("lane_bits", ops.laneBits());
-        json.put("threads", ops.threads());
+        ModelOptions.describe(json, ops);
     }
 
     @Override

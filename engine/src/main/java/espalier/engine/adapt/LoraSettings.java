@@ -2,6 +2,7 @@ package espalier.engine.adapt;
 
 import espalier.engine.model.ModelShape;
 import espalier.engine.model.Site;
+import espalier.engine.weights.CheckpointException;
 import espalier.kernels.Check;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -11,6 +12,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.stream.IntStream;
 
 /// Which projections get a low-rank adapter, and how large it is (Hu et al. 2021, arXiv:2106.09685).
 ///
@@ -95,6 +97,38 @@ public record LoraSettings(
     /// @return these settings with other exceptions
     public LoraSettings withModules(Map<String, Integer> newRanks, Map<String, Double> newAlphas) {
         return new LoraSettings(rank, alpha, dropout, targets, rankStabilized, newRanks, newAlphas);
+    }
+
+    /// Exceptions by ends of module names, as PEFT's `rank_pattern` and `alpha_pattern` have them.
+    ///
+    /// @param layers of the model
+    /// @param rankPatterns e.g. `down_proj` or `layers.3.self_attn.q_proj`, each for at least one target; the first that
+    ///     matches a module counts
+    /// @param alphaPatterns likewise
+    /// @return these settings with those exceptions
+    /// @throws CheckpointException naming a pattern that is no end of a module name
+    /// @throws IllegalArgumentException naming a pattern that no target matches
+    public LoraSettings withPatterns(
+            int layers, Map<String, Integer> rankPatterns, Map<String, Double> alphaPatterns) {
+        return withModules(matches("rank", layers, rankPatterns), matches("alpha", layers, alphaPatterns));
+    }
+
+    private <T> Map<String, T> matches(String what, int layers, Map<String, T> patterns) {
+        Map<String, T> byModule = new LinkedHashMap<>();
+        patterns.forEach((key, value) -> {
+            ModulePattern pattern = ModulePattern.parse("lora " + what, key);
+            List<String> matched = IntStream.range(0, layers)
+                    .boxed()
+                    .flatMap(layer -> targets.stream().map(site -> site.module(layer)))
+                    .filter(pattern::matches)
+                    .toList();
+            if (matched.isEmpty()) {
+                throw new IllegalArgumentException(
+                        "a lora " + what + " is given for " + key + ", which is no target of this model");
+            }
+            matched.forEach(module -> byModule.putIfAbsent(module, value));
+        });
+        return byModule;
     }
 
     /// The adapters of a model. A projection that pruning left without inputs or without outputs has none.

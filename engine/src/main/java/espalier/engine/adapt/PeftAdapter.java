@@ -29,7 +29,8 @@ import java.util.Set;
 /// @param baseModel name or path of the model, as the configuration has it; empty where it has none
 /// @param state the adapters
 public record PeftAdapter(String baseModel, LoraState state) {
-    private static final String TENSORS = "adapter_model.safetensors";
+    /// The file of the values.
+    public static final String TENSORS = "adapter_model.safetensors";
     private static final String PREFIX = "base_model.model.";
 
     /// Writes a folder, all or nothing, in F32.

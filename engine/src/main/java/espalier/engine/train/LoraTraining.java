@@ -4,6 +4,7 @@ import espalier.engine.adapt.LoraFactors;
 import espalier.engine.adapt.LoraModule;
 import espalier.engine.adapt.LoraState;
 import espalier.engine.adapt.LoraWeights;
+import espalier.engine.model.AdapterDropout;
 import espalier.engine.model.Gates;
 import espalier.engine.model.Keep;
 import espalier.engine.model.MemoryPlan;
@@ -84,7 +85,9 @@ public final class LoraTraining {
         @Override
         public Pass training(long step, int firstRow) {
             Gates open = Gates.open(model.shape().layers().size());
-            return new Pass(open, open, adapters.adapters(), WeightGradients.NONE);
+            return new Pass(open, open, adapters.adapters(), WeightGradients.NONE)
+                    .withDropout(new AdapterDropout(
+                            request.initial().settings().dropout(), request.settings().seed(), step, firstRow));
         }
 
         @Override

@@ -27,7 +27,7 @@ import java.util.OptionalLong;
 /// - `result.json`: the run is finished
 ///
 /// After a kill, whoever opens it next deletes what was half written.
-public final class RunFolder implements AutoCloseable {
+public final class RunFolder implements RunRecord, AutoCloseable {
     private final RunContents contents;
     private final RunLock lock;
     private final JsonLines metrics;
@@ -53,6 +53,15 @@ public final class RunFolder implements AutoCloseable {
         this.metrics = JsonLines.open(contents.inRun(RunContents.METRICS));
     }
 
+    /// Refuses, before long work and without a trace, what [#open] would refuse whatever the configuration.
+    ///
+    /// @param out X
+    /// @param opening what to do with what is there
+    /// @throws IOException as [#open]
+    public static void check(Path out, Opening opening) throws IOException {
+        new RunOpening(new RunContents(out), opening).check();
+    }
+
     /// Starts a run or goes on with one, and locks its folder.
     ///
     /// @param out X; the folder around it must exist
@@ -66,7 +75,7 @@ public final class RunFolder implements AutoCloseable {
     /// @throws IOException if another process, or another instance, has the folder open; names the process
     public static RunFolder open(Path out, RunConfig config, Opening opening) throws IOException {
         RunContents contents = new RunContents(out);
-        RunLock lock = new RunOpening(contents, config, opening).open();
+        RunLock lock = new RunOpening(contents, opening).open(config);
         try {
             return new RunFolder(contents, lock);
         } catch (Throwable e) {

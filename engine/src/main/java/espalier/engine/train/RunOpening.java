@@ -15,11 +15,20 @@ import java.util.stream.Collectors;
 /// The rules by which a run begins, goes on, or is refused.
 ///
 /// @param contents of the folder
-/// @param config of this command
 /// @param opening what the user asked for
-record RunOpening(RunContents contents, RunConfig config, RunFolder.Opening opening) {
+record RunOpening(RunContents contents, RunFolder.Opening opening) {
+    /// Refuses what [#open] would refuse, as far as that can be told without the configuration; changes nothing.
+    void check() throws IOException {
+        requireUsable();
+        if (Files.exists(contents.inRun(RunLock.NAME))) {
+            RunLock.take(contents.out(), contents.run()).close();
+        }
+        requireNoRun();
+    }
+
+    /// @param config of this command
     /// @return the lock, held; the folder is ready for the first or the next step
-    RunLock open() throws IOException {
+    RunLock open(RunConfig config) throws IOException {
         requireUsable();
         createFolders();
         RunLock lock = RunLock.take(contents.out(), contents.run());
@@ -29,7 +38,7 @@ record RunOpening(RunContents contents, RunConfig config, RunFolder.Opening open
             }
             // What was looked at before the lock may have changed.
             requireUsable();
-            prepare();
+            prepare(config);
             return lock;
         } catch (Throwable e) {
             lock.close();
@@ -83,13 +92,15 @@ record RunOpening(RunContents contents, RunConfig config, RunFolder.Opening open
         }
     }
 
-    private void prepare() throws IOException {
+    private void requireNoRun() throws IOException {
+        if (opening == RunFolder.Opening.NEW && contents.hasRun()) {
+            throw exists();
+        }
+    }
+
+    private void prepare(RunConfig config) throws IOException {
         switch (opening) {
-            case NEW -> {
-                if (contents.hasRun()) {
-                    throw exists();
-                }
-            }
+            case NEW -> requireNoRun();
             case OVERWRITE -> {
                 if (contents.hasRun() || contents.hasOther()) {
                     contents.discard();
@@ -97,7 +108,7 @@ record RunOpening(RunContents contents, RunConfig config, RunFolder.Opening open
             }
             case RESUME, RESUME_WITH_CHANGES -> {
                 if (contents.hasRun()) {
-                    resume();
+                    resume(config);
                 }
             }
         }
@@ -116,7 +127,7 @@ record RunOpening(RunContents contents, RunConfig config, RunFolder.Opening open
                 + "); --resume continues it, --overwrite starts again");
     }
 
-    private void resume() throws IOException {
+    private void resume(RunConfig config) throws IOException {
         List<RunConfig.Difference> all = config.differencesTo(contents.config());
         List<RunConfig.Difference> differences =
                 all.stream().filter(difference -> !config.isFree(difference)).toList();
@@ -127,7 +138,7 @@ record RunOpening(RunContents contents, RunConfig config, RunFolder.Opening open
                         differences.stream().map(Object::toString).collect(Collectors.joining("; ")),
                         "--accept-changes goes on all the same"));
             }
-            record(differences);
+            record(config, differences);
             Files.deleteIfExists(contents.inRun(RunContents.RESULT));
         }
         if (!all.isEmpty()) {
@@ -138,7 +149,7 @@ record RunOpening(RunContents contents, RunConfig config, RunFolder.Opening open
                 contents.inRun(RunContents.METRICS), line -> line.path("step").asLong() <= step);
     }
 
-    private void record(List<RunConfig.Difference> differences) throws IOException {
+    private void record(RunConfig config, List<RunConfig.Difference> differences) throws IOException {
         ObjectNode change = config.json().objectNode();
         change.put("step", contents.newestStep().orElse(0));
         ArrayNode list = change.putArray("differences");

@@ -87,7 +87,7 @@ public final class Trainer implements AutoCloseable {
     ///
     /// @return what it came to
     /// @throws ArithmeticException if ten steps in a row had a loss or gradient that is not finite; the state before
-    ///     them is saved
+    ///     them is saved; or if there is validation data and no validation gave a finite loss
     /// @throws IOException if something cannot be read or written
     public Outcome run() throws IOException {
         record.latest().ifPresent(state -> progress.restore(state, optimiser));
@@ -143,7 +143,7 @@ public final class Trainer implements AutoCloseable {
         progress.evaluated(sum.mean(), optimiser, ops);
         ObjectNode line = JsonNodeFactory.instance.objectNode();
         line.put("step", progress.step);
-        putFinite(line, "validation_loss", sum.mean());
+        FiniteJson.put(line, "validation_loss", sum.mean());
         record.append(line);
         return true;
     }
@@ -182,9 +182,9 @@ public final class Trainer implements AutoCloseable {
     private void report(LossSum sum, double norm, double learningRate, boolean isFinite) throws IOException {
         ObjectNode line = JsonNodeFactory.instance.objectNode();
         line.put("step", progress.step);
-        putFinite(line, "loss", sum.mean());
+        FiniteJson.put(line, "loss", sum.mean());
         line.put("learning_rate", learningRate);
-        putFinite(line, "gradient_norm", norm);
+        FiniteJson.put(line, "gradient_norm", norm);
         line.put("labels", sum.labels());
         line.put("tokens", progress.tokens);
         line.put("seconds", progress.seconds);
@@ -214,16 +214,10 @@ public final class Trainer implements AutoCloseable {
         }
     }
 
-    /// JSON has no NaN.
-    private static void putFinite(ObjectNode line, String key, double value) {
-        if (Double.isFinite(value)) {
-            line.put(key, value);
-        } else {
-            line.putNull(key);
-        }
-    }
-
     private Outcome outcome(boolean isComplete) {
+        if (isComplete && validation.size() > 0 && progress.best.isEmpty()) {
+            throw new ArithmeticException("no validation gave a finite loss, so no state can be called the best");
+        }
         List<RunState.Values> best = progress.best.isEmpty() ? current() : progress.best;
         return new Outcome(
                 progress.step,

@@ -1,0 +1,132 @@
+package espalier.cli;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import espalier.engine.model.ModelFolder;
+import espalier.engine.train.RunFolder;
+import espalier.kernels.Ops;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+/// Trains low-rank adapters of a model.
+@Command(
+        name = "finetune",
+        mixinStandardHelpOptions = true,
+        versionProvider = Version.class,
+        sortOptions = false,
+        description = "Train low-rank adapters (LoRA) on texts or instructions and merge them into the model.",
+        footer = {
+            "",
+            "Examples:",
+            "  espalier finetune --model M --data alpaca.jsonl.gz --out X",
+            "  espalier finetune --model M --data book.txt --out X --steps 300 --batch 16 --targets q,v",
+            "  espalier finetune --model M --data alpaca.jsonl.gz --out X --resume",
+            "",
+            "Data: .txt, or JSON rows (.jsonl, .json) with text, or instruction, input and output; also .gz.",
+            "X/run is the run: settings, metrics, report.html, and the state from which --resume goes on after any stop.",
+        })
+final class FinetuneCommand extends JobCommand {
+    @Option(names = "--model", required = true, paramLabel = "FOLDER", description = "A Hugging Face model folder.")
+    private Path model;
+
+    @Option(
+            names = "--data",
+            required = true,
+            paramLabel = "FILE",
+            description = "What to learn from; may be repeated, the files are mixed.")
+    private List<Path> data;
+
+    @Option(names = "--out", required = true, paramLabel = "FOLDER", description = "The folder to make.")
+    private Path out;
+
+    @Mixin
+    private RunOptions running;
+
+    @Option(names = "--no-merge", description = "Write the adapter only, to --out/adapter.")
+    private boolean noMerge;
+
+    @Option(
+            names = "--init-adapter",
+            paramLabel = "FOLDER",
+            description = "Go on with this PEFT adapter, its ranks and targets (default: a new one).")
+    private Path initial;
+
+    @Mixin
+    private TrainingOptions training;
+
+    @Option(
+            names = "--memory",
+            paramLabel = "BYTES",
+            description = "Most memory that may be used, e.g. 6G (default: what the machine has).",
+            converter = ByteCount.class)
+    private Long memory;
+
+    @Mixin
+    private ModelOptions options;
+
+    FinetuneCommand(Terminal terminal) {
+        super(terminal);
+    }
+
+    @Override
+    Result run() throws Exception {
+        Folders.require(model);
+        Folders.checkApart(out, "--model", model);
+        for (Path file : data) {
+            Folders.checkApart(out, "--data", file);
+        }
+        if (initial != null) {
+            Folders.checkApart(out, "--init-adapter", initial);
+        }
+        RunFolder.Opening opening = running.opening();
+        RunFolder.check(out, opening);
+        try (Ops ops = options.open(); ModelFolder base = ModelFolder.open(model, ops)) {
+            AdapterTraining job = new AdapterTraining(
+                    terminal(),
+                    training,
+                    data,
+                    Optional.ofNullable(initial),
+                    !noMerge,
+                    memory == null ? RunMemory.available() : memory);
+            return job.run(base, model, out, opening, Json.object(), AdapterTraining.Stages.NONE)
+                    .map(json -> result(json, ops))
+                    .orElseThrow(() -> new InterruptedException(
+                            out + " has the state of the run up to now; --resume goes on"));
+        }
+    }
+
+    private Result result(ObjectNode json, Ops ops) {
+        json.put("model", model.toString());
+        json.put("out", out.toString());
+        ModelOptions.describe(json, ops);
+        return new Result(json, summary(json));
+    }
+
+    private String summary(ObjectNode json) {
+        String validation = json.path("validation_loss").isNumber()
+                ? "validation loss %.4f before, %.4f at step %d, which is written".formatted(
+                        json.get("initial_validation_loss").doubleValue(),
+                        json.get("validation_loss").doubleValue(),
+                        json.get("best_step").longValue())
+                : "loss %.4f in the last step, which is written".formatted(json.path("loss").asDouble());
+        return """
+                %s: %,d steps, %,d tokens, %,d trained parameters
+                %s
+                %.1f s, %.0f tokens/s in training, peak memory %,d bytes
+                sha256 %s, report %s"""
+                .formatted(
+                        out,
+                        json.get("steps").longValue(),
+                        json.get("tokens").longValue(),
+                        json.get("trained_parameters").longValue(),
+                        validation,
+                        json.get("seconds").doubleValue(),
+                        json.get("tokens_per_second").doubleValue(),
+                        json.get("peak_bytes").longValue(),
+                        json.get("sha256").textValue(),
+                        out.resolve("run").resolve("report.html"));
+    }
+}

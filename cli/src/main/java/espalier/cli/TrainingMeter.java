@@ -1,0 +1,63 @@
+package espalier.cli;
+
+import espalier.engine.train.TrainingWatch;
+import espalier.engine.weights.GracefulStop;
+import java.lang.System.Logger;
+import java.lang.System.Logger.Level;
+
+/// Shows how a training goes: on a terminal one line that is overwritten, else a line every few seconds.
+final class TrainingMeter implements TrainingWatch, AutoCloseable {
+    private static final Logger LOG = System.getLogger("espalier.cli");
+
+    private final LiveLine line;
+    private final GracefulStop stop;
+
+    /// @param terminal whose error stream is written to
+    /// @param stop asks the training to save its state and end
+    TrainingMeter(Terminal terminal, GracefulStop stop) {
+        this.line = new LiveLine(terminal, System::nanoTime);
+        this.stop = stop;
+    }
+
+    @Override
+    public void step(Step step) {
+        if (!line.isDue() && step.step() < step.steps()) {
+            return;
+        }
+        String validation = Double.isNaN(step.validationLoss()) ? "" : ", validation %.4f".formatted(step.validationLoss());
+        String skipped = step.skippedSteps() == 0 ? "" : ", %d skipped".formatted(step.skippedSteps());
+        line.show("step %d of %d: loss %.4f%s, lr %.3g, gradient %.3g, %.0f tokens/s, %s left%s".formatted(
+                step.step(),
+                step.steps(),
+                step.loss(),
+                validation,
+                step.learningRate(),
+                step.gradientNorm(),
+                step.tokensPerSecond(),
+                ProgressMeter.duration(step.secondsLeft()),
+                skipped));
+    }
+
+    @Override
+    public void validating(long step, long done, long total) {
+        if (line.isDue()) {
+            line.show("step %d: validating, %d of %d sequences".formatted(step, done, total));
+        }
+    }
+
+    @Override
+    public void say(String message) {
+        line.close();
+        LOG.log(Level.WARNING, message);
+    }
+
+    @Override
+    public boolean isStopRequested() {
+        return stop.requested();
+    }
+
+    @Override
+    public void close() {
+        line.close();
+    }
+}

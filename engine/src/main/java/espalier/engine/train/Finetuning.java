@@ -1,0 +1,185 @@
+package espalier.engine.train;
+
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import espalier.engine.adapt.LoraFactors;
+import espalier.engine.adapt.LoraMerge;
+import espalier.engine.adapt.LoraSettings;
+import espalier.engine.adapt.LoraState;
+import espalier.engine.adapt.PeftAdapter;
+import espalier.engine.model.ModelFolder;
+import espalier.engine.prune.Probe;
+import espalier.engine.weights.CheckpointWriter;
+import espalier.engine.weights.FileHash;
+import espalier.engine.weights.StoredTensor;
+import espalier.kernels.Ops;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.util.HexFormat;
+import java.util.Locale;
+import java.util.Optional;
+import java.util.Set;
+
+/// Fine-tuning from a model to a written one: trains adapters in a run directory, merges the best ones into the weights,
+/// and publishes the result around the run directory.
+public final class Finetuning {
+    private static final String ADAPTER = "adapter";
+
+    /// Settings that change nothing about the result.
+    private static final Set<String> FREE = Set.of("training.save_every");
+
+    /// What to do.
+    ///
+    /// @param baseName name or path of the model, for `adapter_config.json`
+    /// @param training what to train, and how
+    /// @param merge whether the merged model is written beside the adapter
+    /// @param shardBytes most tensor bytes of a written file
+    public record Request(String baseName, LoraTraining.Request training, boolean merge, long shardBytes) {}
+
+    private Finetuning() {}
+
+    /// All that decides about the result, for the run directory.
+    ///
+    /// @param base the model
+    /// @param request what to do
+    /// @param data where the examples come from, for the reader of the file
+    /// @return the resolved configuration
+    public static RunConfig configuration(ModelFolder base, Request request, ObjectNode data) {
+        LoraTraining.Request training = request.training();
+        ObjectNode json = JsonNodeFactory.instance.objectNode();
+        ObjectNode model = json.putObject("model");
+        model.put("name", request.baseName());
+        model.put("weights", base.checkpoint().fingerprint());
+        json.set("data", data);
+        ObjectNode examples = json.putObject("examples");
+        examples.put("training", training.training().fingerprint());
+        examples.put("training_rows", training.training().size());
+        examples.put("validation", training.validation().fingerprint());
+        examples.put("validation_rows", training.validation().size());
+        json.set("lora", describe(training.initial()));
+        json.set("training", describe(training.settings()));
+        ObjectNode rate = json.putObject("learning_rate");
+        rate.put("peak", training.learningRate().peak());
+        rate.put("schedule", training.learningRate().shape().name().toLowerCase(Locale.ROOT));
+        rate.put("warmup", training.learningRate().warmup());
+        ObjectNode optimiser = json.putObject("optimiser");
+        optimiser.put("name", "adamw");
+        optimiser.put("beta1", training.optimiser().beta1());
+        optimiser.put("beta2", training.optimiser().beta2());
+        optimiser.put("eps", training.optimiser().eps());
+        optimiser.put("weight_decay", training.optimiser().weightDecay());
+        json.put("merge", request.merge());
+        Ops ops = base.model().ops();
+        ObjectNode machine = json.putObject("machine");
+        machine.put("backend", ops.name());
+        machine.put("lane_bits", ops.laneBits());
+        machine.put("threads", ops.threads());
+        return new RunConfig(json, FREE);
+    }
+
+    private static ObjectNode describe(TrainingSettings settings) {
+        ObjectNode json = JsonNodeFactory.instance.objectNode();
+        json.put("steps", settings.steps());
+        json.put("batch", settings.batch());
+        json.put("micro_batch", settings.microBatch());
+        json.put("seed", settings.seed());
+        json.put("clip", settings.clip());
+        json.put("eval_every", settings.evalEvery());
+        json.put("save_every", settings.saveEvery());
+        return json;
+    }
+
+    private static ObjectNode describe(LoraState initial) {
+        LoraSettings settings = initial.settings();
+        ObjectNode json = JsonNodeFactory.instance.objectNode();
+        json.put("rank", settings.rank());
+        json.put("alpha", settings.alpha());
+        json.put("dropout", settings.dropout());
+        ArrayNode targets = json.putArray("targets");
+        settings.targets().forEach(site -> targets.add(LoraSettings.shortName(site)));
+        json.put("rank_stabilized", settings.rankStabilized());
+        ObjectNode ranks = json.putObject("ranks");
+        settings.ranks().forEach(ranks::put);
+        ObjectNode alphas = json.putObject("alphas");
+        settings.alphas().forEach(alphas::put);
+        json.put("parameters", initial.parameters());
+        json.put("initial_values", fingerprint(initial));
+        return json;
+    }
+
+    private static String fingerprint(LoraState state) {
+        MessageDigest digest = StoredTensor.newSha256();
+        for (LoraFactors factors : state.factors()) {
+            update(digest, factors.a());
+            update(digest, factors.b());
+        }
+        return HexFormat.of().formatHex(digest.digest());
+    }
+
+    private static void update(MessageDigest digest, float[] values) {
+        ByteBuffer bytes = ByteBuffer.allocate(values.length * Float.BYTES);
+        bytes.asFloatBuffer().put(values);
+        digest.update(bytes);
+    }
+
+    /// Trains, from the beginning or from where the run was left, and writes the result.
+    ///
+    /// @param base the model; stays as it is
+    /// @param request what to do
+    /// @param run the run directory, opened with [#configuration]
+    /// @param watch told of steps
+    /// @return what `result.json` says; nothing if the run was asked to stop before its end
+    /// @throws ArithmeticException see [Trainer#run]; or if no validation gave a finite loss
+    /// @throws IOException if something cannot be read or written
+    public static Optional<ObjectNode> run(ModelFolder base, Request request, RunFolder run, TrainingWatch watch)
+            throws IOException {
+        if (run.isFinished()) {
+            return run.result();
+        }
+        LoraTraining.Trained trained =
+                LoraTraining.run(base.model(), base.checkpoint().bytes(), request.training(), run, watch);
+        if (!trained.outcome().isComplete()) {
+            return Optional.empty();
+        }
+        base.checkpoint().verifyUnchanged();
+        ObjectNode result = result(trained.outcome());
+        Path folder = run.resultFolder();
+        PeftAdapter adapter = new PeftAdapter(request.baseName(), trained.best());
+        if (request.merge()) {
+            LoraMerge.Written written = LoraMerge.write(base, trained.best(), new LoraMerge.Request(
+                    folder,
+                    new CheckpointWriter.Options(request.shardBytes(), true),
+                    adapter.files(ADAPTER + "/"),
+                    Probe.of(base.model().shape())));
+            result.put("merge_difference", written.layerDifference());
+            result.put("logits_difference", written.logitsDifference());
+            result.put("rounding_difference", written.roundingDifference());
+            result.put("sha256", FileHash.ofWeights(folder));
+        } else {
+            Files.createDirectory(folder);
+            adapter.write(folder.resolve(ADAPTER), true);
+            result.put("sha256", FileHash.of(folder.resolve(ADAPTER).resolve(PeftAdapter.TENSORS)));
+        }
+        run.publish(folder);
+        run.finish(result);
+        return Optional.of(result);
+    }
+
+    private static ObjectNode result(Trainer.Outcome outcome) {
+        ObjectNode json = JsonNodeFactory.instance.objectNode();
+        json.put("steps", outcome.steps());
+        json.put("tokens", outcome.tokens());
+        FiniteJson.put(json, "loss", outcome.loss());
+        FiniteJson.put(json, "validation_loss", outcome.validationLoss());
+        FiniteJson.put(json, "initial_validation_loss", outcome.initialValidationLoss());
+        json.put("best_step", outcome.bestStep());
+        json.put("skipped_steps", outcome.skippedSteps());
+        json.put("seconds", outcome.seconds());
+        json.put("tokens_per_second", outcome.tokensPerSecond());
+        return json;
+    }
+}
