@@ -69,7 +69,8 @@ final class ChartSvg {
         page.raw("<div class=\"plot\" style=\"--label:" + longest(yAxis) + "\">")
                 .element("p class=\"axis\"", label(chart.yLabel(), yAxis)).raw("\n")
                 .raw("<svg class=\"frame\" role=\"img\" aria-label=\"")
-                .text(chart.caption() + (chart.yLabel().isEmpty() ? "" : ": " + chart.yLabel()) + " by " + chart.xLabel()).raw("\">\n");
+                .text(chart.caption() + (chart.yLabel().isEmpty() ? "" : ": " + chart.yLabel()))
+                .text(" by " + chart.xLabel()).raw("\">\n");
         grid();
         page.raw("<svg class=\"curves\" width=\"100%\" height=\"100%\" viewBox=\"0 0 " + UNITS + " " + UNITS
                 + "\" preserveAspectRatio=\"none\">\n");

@@ -12,7 +12,8 @@ final class Style {
             @media screen and (prefers-color-scheme: dark) {
               :root { --ground: #15181b; --ink: #e4e6e8; --soft: #98a2ab; --hair: #2d3338; --warn: #2b2414;
                 --warn-edge: #c08a1e;
-                --c0: #56b4e9; --c1: #f0883e; --c2: #2fc49a; --c3: #dc93bd; --c4: #e6c229; --c5: #b4bac0; --pale: .5; } }
+                --c0: #56b4e9; --c1: #f0883e; --c2: #2fc49a; --c3: #dc93bd; --c4: #e6c229;
+                --c5: #b4bac0; --pale: .5; } }
             * { box-sizing: border-box; margin: 0; padding: 0; }
             body { background: var(--ground); color: var(--ink); font: 15px/1.5 system-ui, -apple-system, "Segoe UI",
               Roboto, "Helvetica Neue", Arial, sans-serif; -webkit-text-size-adjust: 100%; }
@@ -90,12 +91,20 @@ final class Style {
               .charts figure:first-child .frame { height: 260px; }
               table { font-size: 13px; }
               th { font-size: 12px; }
-              th + th, td + td { padding-left: 12px; } }
+              th + th, td + td { padding-left: 10px; } }
             @media print {
-              body { font-size: 11pt; }
+              :root { color-scheme: light; }
+              body { font-size: 10pt; }
               main { max-width: none; padding: 0; }
-              figure, tr, .figures div { break-inside: avoid; }
-              h2 { break-after: avoid; } }
+              h2 { margin-top: 28px; break-after: avoid; }
+              .charts { gap: 24px 28px; margin-top: 28px;
+                grid-template-columns: repeat(auto-fit, minmax(190px, 1fr)); }
+              .frame { height: 130px; }
+              .charts figure:first-child .frame { height: 230px; }
+              .settings { columns: 2 200px; font-size: 9pt; }
+              .settings div { padding: 2px 0; }
+              .notices { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
+              figure, tr, .figures div { break-inside: avoid; } }
             """;
 
     private Style() {}

@@ -1,6 +1,6 @@
 package espalier.cli.report;
 
-/// Keeps a long series short: of every bucket of neighbouring points the lowest and the highest stay, so that spikes do.
+/// Keeps a long series short: of every bucket of neighbouring points the lowest and the highest stay, and so do spikes.
 final class Thinning {
     private Thinning() {}
 

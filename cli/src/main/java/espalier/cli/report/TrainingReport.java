@@ -24,8 +24,8 @@ public final class TrainingReport {
     /// @param metrics one object a step, steps rising: `step`, `loss`, `learning_rate`, `gradient_norm`,
     ///     `tokens_per_second`, where measured `validation_loss`, and `skipped: true` for a step that was not applied
     ///     (its loss and gradient norm may then be missing, null or not finite, and leave a gap)
-    /// @param result `steps`, `tokens`, `loss`, `seconds`, `tokens_per_second`; optional `validation_loss`, `best_step`,
-    ///     `initial_validation_loss`, `skipped_steps`, `skipped_rows`, `peak_bytes`; all of it is shown
+    /// @param result `steps`, `tokens`, `seconds`, `tokens_per_second`; optional `loss`, `validation_loss`,
+    ///     `best_step`, `initial_validation_loss`, `skipped_steps`, `skipped_rows`, `peak_bytes`; all of it is shown
     /// @param stages rows of the table before/after, or none: `stage`, `parameters`, optional `perplexity`, `seconds`
     /// @throws IllegalArgumentException naming the line and the key where something is missing or no number
     public static Report of(
@@ -60,7 +60,7 @@ public final class TrainingReport {
             figures.add(new Figure("Validation loss", loss(loss),
                     from + (from.isEmpty() || best.isEmpty() ? "" : ", ") + best));
         });
-        figures.add(new Figure("Training loss", loss(result.number("loss")), "last step"));
+        result.optional("loss").ifPresent(loss -> figures.add(new Figure("Training loss", loss(loss), "last step")));
         figures.add(new Figure("Steps", Numbers.whole(result.whole("steps")), ""));
         figures.add(new Figure("Tokens", Numbers.whole(result.whole("tokens")), ""));
         figures.add(new Figure("Time", Numbers.duration(result.number("seconds")),
@@ -105,8 +105,9 @@ public final class TrainingReport {
                     cell(stage.optional("perplexity"), 2), cell(stage.optional("seconds"), 1)));
         }
         return new Section.Table("Before and after", List.of(
-                new Column("stage", false), new Column("parameters", true), new Column("of " + before.text("stage"), true),
-                new Column("perplexity", true), new Column("seconds", true)), rows);
+                new Column("stage", false), new Column("parameters", true),
+                new Column("of " + before.text("stage"), true), new Column("perplexity", true),
+                new Column("seconds", true)), rows);
     }
 
     private static String cell(OptionalDouble value, int decimals) {

@@ -1,6 +1,6 @@
 /// The self-contained page that tells what a run did: one HTML file, no network, no script, opened from disk.
 ///
-/// Read [Report] and [Section] first: plain data, the same for every method. [TrainingReport] makes one of a fine-tuning
-/// run; [HtmlReport] writes any of them. Charts are inline SVG: [ChartSvg] draws, [Axis] places ticks, [Thinning] keeps
-/// long series short without losing spikes.
+/// Read [Report] and [Section] first: plain data, the same for every method. [TrainingReport] makes one of a
+/// fine-tuning run; [HtmlReport] writes any of them. Charts are inline SVG: [ChartSvg] draws, [Axis] places ticks,
+/// [Thinning] keeps long series short without losing spikes.
 package espalier.cli.report;

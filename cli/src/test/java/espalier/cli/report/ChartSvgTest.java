@@ -39,7 +39,8 @@ class ChartSvgTest {
     /// The `d` of every path, in order.
     private static List<String> paths(Chart chart) throws Exception {
         var nodes = draw(chart).getElementsByTagName("path");
-        return IntStream.range(0, nodes.getLength()).mapToObj(i -> ((Element) nodes.item(i)).getAttribute("d")).toList();
+        return IntStream.range(0, nodes.getLength())
+                .mapToObj(i -> ((Element) nodes.item(i)).getAttribute("d")).toList();
     }
 
     @Test
@@ -62,7 +63,8 @@ class ChartSvgTest {
     @Test
     void aLogarithmicAxisLeavesOutWhatIsNotPositive() throws Exception {
         assertEquals(List.of("M0 1000L333.33 500", "M1000 0h0"), paths(chart(true, 1, 10, 0, 100)));
-        assertEquals("s: 1 of 4 values is not positive and finite and leaves a gap.", gapNote(chart(true, 1, 10, 0, 100)));
+        assertEquals("s: 1 of 4 values is not positive and finite and leaves a gap.",
+                gapNote(chart(true, 1, 10, 0, 100)));
     }
 
     private static String gapNote(Chart chart) throws Exception {

@@ -54,11 +54,12 @@ class TrainingReportTest {
 
     @Test
     void aRunWithoutValidationSkipsOrStages() {
-        ObjectNode result = SampleRun.result().put("skipped_steps", 0).put("skipped_rows", 0).putNull("validation_loss");
+        ObjectNode result = SampleRun.result().put("skipped_steps", 0).put("skipped_rows", 0)
+                .putNull("validation_loss").putNull("loss");
         result.remove(List.of("initial_validation_loss", "best_step", "peak_bytes"));
         List<ObjectNode> metrics = new ArrayList<>(SampleRun.metrics().subList(0, 5));
         Report report = of(metrics, result, List.of());
-        assertEquals(4, sections(report, Section.Figures.class).getFirst().figures().size());
+        assertEquals(3, sections(report, Section.Figures.class).getFirst().figures().size());
         assertEquals(0, sections(report, Section.Notices.class).size());
         assertEquals(0, sections(report, Section.Table.class).size());
         assertEquals(List.of("training loss"),
@@ -131,8 +132,8 @@ class TrainingReportTest {
                 () -> of(SampleRun.metrics(), SampleRun.result().put("steps", 1.5), List.of()));
         HtmlReportTest.assertMessage("stage 1: 'stage' is 3, expected text",
                 () -> of(List.of(), SampleRun.result(), List.of(SampleRun.stages().getFirst().put("stage", 3))));
-        HtmlReportTest.assertMessage("result has no 'loss'",
-                () -> of(List.of(), SampleRun.result().without(List.of("loss")), List.of()));
+        HtmlReportTest.assertMessage("result has no 'tokens'",
+                () -> of(List.of(), SampleRun.result().without(List.of("tokens")), List.of()));
     }
 
     @Test
