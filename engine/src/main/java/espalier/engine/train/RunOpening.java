@@ -79,7 +79,7 @@ record RunOpening(RunContents contents, RunConfig config, RunFolder.Opening open
                 DurableFiles.syncFolder(run.getParent().getParent());
             }
         } catch (IOException e) {
-            throw DurableFiles.cannotWrite(contents.out(), e);
+            throw DurableFiles.notWritable(contents.out(), e);
         }
     }
 
