@@ -3,6 +3,9 @@ package espalier.cli;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import espalier.engine.weights.CannotWriteException;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -72,6 +75,11 @@ class MainTest {
         assertEquals(Errors.JOB_FAILED, Errors.exitCode(new ArithmeticException("the loss is NaN")));
         assertEquals(Errors.JOB_FAILED, Errors.exitCode(new OutOfMemoryError("7 bytes")));
         assertEquals(Errors.JOB_FAILED, Errors.exitCode(new IllegalStateException("verification")));
+        var full = new CannotWriteException("cannot write x: No space left on device", new IOException());
+        assertEquals(Errors.JOB_FAILED, Errors.exitCode(full));
+        assertEquals(Errors.JOB_FAILED, Errors.exitCode(new UncheckedIOException(full)));
+        assertEquals(Errors.BAD_INPUT, Errors.exitCode(new UncheckedIOException(new IOException("truncated"))));
+        assertEquals("cannot write x: No space left on device", Errors.message(new UncheckedIOException(full)));
         assertEquals("not enough memory: 7 bytes", Errors.message(new OutOfMemoryError("7 bytes")));
         assertEquals("one two", Errors.message(new IllegalStateException("one\n two")).replaceAll(" +", " "));
     }

@@ -71,8 +71,9 @@ public final class RunFolder implements RunRecord, AutoCloseable {
     /// @throws FileAlreadyExistsException if the folder has something that may not be continued or replaced
     /// @throws IllegalArgumentException if the run is resumed with another configuration; lists all differences
     /// @throws CheckpointException if a file of the run is damaged
-    /// @throws CannotWriteException if the folder cannot be written to
-    /// @throws IOException if another process, or another instance, has the folder open; names the process
+    /// @throws CannotWriteException if the disk is full
+    /// @throws IOException if another process, or another instance, has the folder open, whose process is named, or if
+    ///     the folder may not be written to
     public static RunFolder open(Path out, RunConfig config, Opening opening) throws IOException {
         RunContents contents = new RunContents(out);
         RunLock lock = new RunOpening(contents, opening).open(config);

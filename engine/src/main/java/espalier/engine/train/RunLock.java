@@ -54,7 +54,7 @@ final class RunLock implements AutoCloseable {
             channel = FileChannel.open(
                     file, StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE);
         } catch (IOException e) {
-            throw DurableFiles.cannotWrite(file, e);
+            throw DurableFiles.notWritable(file, e);
         }
         try {
             FileLock lock = channel.tryLock(POSITION, 1, false);

@@ -168,6 +168,15 @@ public final class DurableFiles {
         return new CannotWriteException("cannot write " + file + ": " + reason(cause), cause);
     }
 
+    /// The exception for a place that cannot be written to, found before any work was done: it was badly chosen.
+    ///
+    /// @param target the file or folder
+    /// @param cause why
+    /// @return to be thrown
+    public static IOException notWritable(Path target, IOException cause) {
+        return new IOException(cannotWrite(target, cause).getMessage(), cause);
+    }
+
     static String reason(IOException e) {
         if (e instanceof ClosedByInterruptException) {
             return "interrupted";

@@ -104,7 +104,7 @@ public final class FolderWriter {
             Files.createDirectory(probe);
             Files.delete(probe);
         } catch (IOException e) {
-            throw DurableFiles.cannotWrite(target, e);
+            throw DurableFiles.notWritable(target, e);
         }
     }
 

@@ -112,6 +112,10 @@ public final class SafetensorsWriter {
                         "its source gave " + limited.written + " bytes, expected " + limited.limit);
             }
         } catch (IOException e) {
+            if (e == limited.failure) {
+                // A full disk, for instance, which is not this tensor's doing.
+                throw e;
+            }
             throw new IOException("tensor " + tensor.name() + ": " + DurableFiles.reason(e), e);
         }
     }
@@ -121,6 +125,7 @@ public final class SafetensorsWriter {
         private final WritableByteChannel out;
         private final long limit;
         private long written;
+        private IOException failure;
 
         Limited(WritableByteChannel out, long limit) {
             this.out = out;
@@ -134,8 +139,13 @@ public final class SafetensorsWriter {
                 throw new IOException("its source gave at least " + (written + length - limit)
                         + " bytes more than expected");
             }
-            while (piece.hasRemaining()) {
-                out.write(piece);
+            try {
+                while (piece.hasRemaining()) {
+                    out.write(piece);
+                }
+            } catch (IOException e) {
+                failure = e;
+                throw e;
             }
             written += length;
             return length;

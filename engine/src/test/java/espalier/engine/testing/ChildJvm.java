@@ -18,18 +18,28 @@ public final class ChildJvm {
     /// @throws AssertionError with its output if it failed
     public static String run(List<String> wrapper, List<String> options, Class<?> main, String... arguments)
             throws IOException, InterruptedException {
-        List<String> command = new ArrayList<>(wrapper);
-        command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
-        command.addAll(List.of("--add-modules", "jdk.incubator.vector", "--enable-native-access=ALL-UNNAMED"));
-        command.addAll(options);
-        command.addAll(List.of("-cp", System.getProperty("java.class.path"), main.getName()));
-        command.addAll(List.of(arguments));
-        Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
+        Process process = start(wrapper, options, main, arguments);
         process.getOutputStream().close();
         String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
         if (process.waitFor() != 0) {
             throw new AssertionError(String.join(" ", options) + ":\n" + output);
         }
         return output.replaceFirst("WARNING: Using incubator modules: jdk.incubator.vector\n", "");
+    }
+
+    /// @param wrapper command that the Java command is appended to; empty for none
+    /// @param options of the virtual machine
+    /// @param main class on this process's class path
+    /// @param arguments of its main method
+    /// @return the process; what it prints as errors is in its output, after a note that a module is incubating
+    public static Process start(List<String> wrapper, List<String> options, Class<?> main, String... arguments)
+            throws IOException {
+        List<String> command = new ArrayList<>(wrapper);
+        command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+        command.addAll(List.of("--add-modules", "jdk.incubator.vector", "--enable-native-access=ALL-UNNAMED"));
+        command.addAll(options);
+        command.addAll(List.of("-cp", System.getProperty("java.class.path"), main.getName()));
+        command.addAll(List.of(arguments));
+        return new ProcessBuilder(command).redirectErrorStream(true).start();
     }
 }

@@ -1,0 +1,385 @@
+package espalier.engine.train;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import espalier.engine.train.RunFolder.Opening;
+import espalier.engine.weights.CheckpointException;
+import java.io.IOException;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+class RunFolderTest {
+    @TempDir
+    Path folder;
+
+    private Path out;
+
+    @BeforeEach
+    void nameOut() {
+        out = folder.resolve("x");
+    }
+
+    static RunConfig config(int rank, int saveEvery) {
+        ObjectNode json = JsonNodeFactory.instance.objectNode();
+        json.putObject("lora").put("rank", rank).put("alpha", 16f).putArray("targets").add("q_proj");
+        json.putObject("machine").put("backend", "vector").put("lane_bits", rank == 8 ? 256 : 512);
+        json.putObject("output").put("save_every", saveEvery);
+        return new RunConfig(json, Set.of("output"));
+    }
+
+    static RunState state(long step) {
+        return new RunState(step, Map.of("tokens", Long.toString(1000 * step)), List.of(
+                new RunState.Values("parameter.b", 1, 2, new float[] {step, -0f}),
+                new RunState.Values("parameter.a", 2, 1, new float[] {1 / 3f, step})));
+    }
+
+    static ObjectNode metric(long step) {
+        return JsonNodeFactory.instance.objectNode().put("step", step).put("loss", 1.0 / (step + 1));
+    }
+
+    private RunFolder open(Opening opening) throws IOException {
+        return RunFolder.open(out, config(8, 10), opening);
+    }
+
+    /// A run with metrics up to step 7 and a checkpoint of step 5.
+    private void unfinished() throws IOException {
+        try (RunFolder run = open(Opening.NEW)) {
+            for (int step = 1; step <= 7; step++) {
+                run.append(metric(step));
+                if (step == 3 || step == 5) {
+                    run.save(state(step));
+                }
+            }
+        }
+    }
+
+    private void finished() throws IOException {
+        unfinished();
+        try (RunFolder run = open(Opening.RESUME)) {
+            Files.createDirectory(run.resultFolder());
+            Files.writeString(run.resultFolder().resolve("config.json"), "{}");
+            Files.writeString(run.resultFolder().resolve("model.safetensors"), "weights");
+            run.publish(run.resultFolder());
+            run.finish(JsonNodeFactory.instance.objectNode().put("steps", 5));
+        }
+    }
+
+    private static Set<String> names(Path folder) throws IOException {
+        try (Stream<Path> files = Files.list(folder)) {
+            return Set.copyOf(files.map(file -> file.getFileName().toString()).toList());
+        }
+    }
+
+    private void assertRefused(Opening opening, String reason) {
+        var e = assertThrows(FileAlreadyExistsException.class, () -> open(opening));
+        assertEquals(out + ": " + reason, e.getMessage());
+    }
+
+    private void assertFresh(Opening opening) throws IOException {
+        try (RunFolder run = open(opening)) {
+            assertEquals(out.resolve("run"), run.path());
+            assertEquals(Set.of("run"), names(out));
+            assertEquals(Set.of("lock", "config.json", "metrics.jsonl"), names(run.path()));
+            assertTrue(run.latest().isEmpty());
+            assertEquals(List.of(), run.metrics());
+            assertEquals(List.of(), run.changes());
+            assertFalse(run.isFinished());
+            assertTrue(run.result().isEmpty());
+            assertEquals(config(8, 10).json(), run.config());
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource(Opening.class)
+    void startsWhereThereIsNothing(Opening opening) throws IOException {
+        assertFresh(opening);
+    }
+
+    @ParameterizedTest
+    @EnumSource(Opening.class)
+    void startsInAnEmptyFolder(Opening opening) throws IOException {
+        Files.createDirectory(out);
+        assertFresh(opening);
+    }
+
+    /// The process was killed between taking the lock and writing the configuration.
+    @ParameterizedTest
+    @EnumSource(Opening.class)
+    void startsWhereARunHardlyBegan(Opening opening) throws IOException {
+        Files.createDirectories(out.resolve("run"));
+        Files.writeString(out.resolve("run/lock"), "1\n");
+        Files.writeString(out.resolve("run/.config.json.1-1.tmp"), "{");
+        assertFresh(opening);
+    }
+
+    @Test
+    void needsTheFolderAround() {
+        Path deep = folder.resolve("no/x");
+        var e = assertThrows(NoSuchFileException.class, () -> RunFolder.open(deep, config(8, 1), Opening.NEW));
+        assertEquals(deep + ": the folder around it does not exist", e.getMessage());
+    }
+
+    @ParameterizedTest
+    @EnumSource(Opening.class)
+    void aFileIsNoFolder(Opening opening) throws IOException {
+        Files.writeString(out, "text");
+        assertRefused(opening, "is not a folder");
+        assertEquals("text", Files.readString(out));
+    }
+
+    @ParameterizedTest
+    @EnumSource(Opening.class)
+    void leavesOtherFilesAlone(Opening opening) throws IOException {
+        Files.createDirectory(out);
+        Files.writeString(out.resolve("thesis.tex"), "text");
+        String reason = switch (opening) {
+            case NEW -> "exists already; it is replaced only on demand";
+            case OVERWRITE -> "is not a run's or a checkpoint folder, so it is not replaced";
+            case RESUME, RESUME_WITH_CHANGES -> "has no run to continue, but other files";
+        };
+        assertRefused(opening, reason);
+        assertEquals(Set.of("thesis.tex"), names(out));
+        Files.createDirectory(out.resolve("run"));
+        assertRefused(opening, reason);
+        assertEquals(Set.of("thesis.tex", "run"), names(out));
+        assertEquals(Set.of(), names(out.resolve("run")));
+        Files.writeString(out.resolve("run/config.json"), "{\"of\": \"another program\"}");
+        assertRefused(opening, "has a folder run that is not a training run's, so nothing is written there");
+        assertEquals(Set.of("config.json"), names(out.resolve("run")));
+    }
+
+    @Test
+    void replacesACheckpointOnDemand() throws IOException {
+        Files.createDirectories(out.resolve("adapter"));
+        Files.writeString(out.resolve("adapter/x"), "");
+        Files.writeString(out.resolve("config.json"), "{}");
+        assertRefused(Opening.NEW, "exists already; it is replaced only on demand");
+        assertRefused(Opening.RESUME, "has no run to continue, but other files");
+        assertEquals(Set.of("adapter", "config.json"), names(out));
+        assertFresh(Opening.OVERWRITE);
+    }
+
+    @Test
+    void anUnfinishedRunIsContinuedOrReplaced() throws IOException {
+        unfinished();
+        assertRefused(
+                Opening.NEW, "has an unfinished run (step 5); --resume continues it, --overwrite starts again");
+        try (RunFolder run = open(Opening.RESUME)) {
+            assertEquals(5, run.latest().orElseThrow().step());
+        }
+        assertFresh(Opening.OVERWRITE);
+    }
+
+    @Test
+    void aFinishedRunStaysAsItIs() throws IOException {
+        finished();
+        assertRefused(Opening.NEW, "exists already; it is replaced only on demand");
+        try (RunFolder run = open(Opening.RESUME)) {
+            assertTrue(run.isFinished());
+            assertEquals(5, run.result().orElseThrow().path("steps").asInt());
+        }
+        assertEquals(Set.of("run", "config.json", "model.safetensors"), names(out));
+        assertFresh(Opening.OVERWRITE);
+    }
+
+    @Test
+    void aFinishedRunGoesOnWithOtherSettings() throws IOException {
+        finished();
+        try (RunFolder run = RunFolder.open(out, config(8, 99), Opening.RESUME)) {
+            assertTrue(run.isFinished());
+        }
+        try (RunFolder run = RunFolder.open(out, config(9, 99), Opening.RESUME_WITH_CHANGES)) {
+            assertFalse(run.isFinished());
+            assertEquals(5, run.latest().orElseThrow().step());
+        }
+        assertTrue(Files.exists(out.resolve("config.json")), "the old model stays until there is a new one");
+    }
+
+    /// Killed after the marker, after the checkpoint's marker was deleted, and before the end.
+    @ParameterizedTest
+    @EnumSource(Opening.class)
+    void anInterruptedReplacementIsCompleted(Opening opening) throws IOException {
+        for (int left = 0; left < 3; left++) {
+            nameOut();
+            out = out.resolveSibling("x" + left);
+            finished();
+            Files.createFile(out.resolve("run/.espalier-discarded"));
+            if (left < 2) {
+                Files.delete(out.resolve("config.json"));
+            }
+            if (left < 1) {
+                Files.delete(out.resolve("run/config.json"));
+            }
+            assertFresh(opening);
+        }
+    }
+
+    @Test
+    void keepsTheLastStateOnly() throws IOException {
+        unfinished();
+        assertEquals(
+                Set.of("lock", "config.json", "metrics.jsonl", "state-000000005.safetensors"),
+                names(out.resolve("run")));
+        try (RunFolder run = open(Opening.RESUME)) {
+            var e = assertThrows(IllegalArgumentException.class, () -> run.save(state(4)));
+            assertEquals("a state of step 4 comes after one of step 5", e.getMessage());
+            run.save(state(5));
+            assertThrows(IllegalArgumentException.class, () -> run.save(state(1_000_000_000)));
+        }
+    }
+
+    /// Killed between the rename of the new state and the deletion of the old one.
+    @Test
+    void theNewestStateCounts() throws IOException {
+        unfinished();
+        RunStateFile.write(out.resolve("run/state-000000002.safetensors"), state(2));
+        try (RunFolder run = open(Opening.RESUME)) {
+            assertEquals(5, run.latest().orElseThrow().step());
+            run.save(state(6));
+            assertTrue(Files.notExists(run.path().resolve("state-000000002.safetensors")));
+        }
+    }
+
+    @Test
+    void aDamagedStateIsAnError() throws IOException {
+        unfinished();
+        Path state = out.resolve("run/state-000000005.safetensors");
+        Files.write(state, new byte[] {1, 2, 3});
+        try (RunFolder run = open(Opening.RESUME)) {
+            var e = assertThrows(CheckpointException.class, run::latest);
+            assertEquals(state + ": has 3 bytes, expected at least 8: the header's length", e.getMessage());
+        }
+    }
+
+    @Test
+    void metricsAreThoseOfARunThatNeverStopped() throws IOException {
+        unfinished();
+        // Steps 6 and 7 come after the checkpoint; the last line was being written.
+        Files.writeString(out.resolve("run/metrics.jsonl"), "{\"step\": 8, \"lo", StandardOpenOption.APPEND);
+        try (RunFolder run = open(Opening.RESUME)) {
+            var e = assertThrows(IllegalArgumentException.class, () -> run.append(metric(4)));
+            assertEquals("a line of the metrics has step 4, expected at least 5", e.getMessage());
+            for (int step = 6; step <= 9; step++) {
+                run.append(metric(step));
+            }
+            assertThrows(IllegalArgumentException.class, () -> run.append(metric(1).put("step", "ten")));
+            assertEquals(
+                    Stream.of(1, 2, 3, 4, 5, 6, 7, 8, 9).map(step -> metric(step).toString()).toList(),
+                    run.metrics().stream().map(ObjectNode::toString).toList());
+        }
+    }
+
+    @Test
+    void withoutACheckpointMetricsBeginAgain() throws IOException {
+        try (RunFolder run = open(Opening.NEW)) {
+            run.append(metric(0));
+        }
+        try (RunFolder run = open(Opening.RESUME)) {
+            assertEquals(List.of(), run.metrics());
+        }
+    }
+
+    @Test
+    void deletesWhatWasHalfWritten() throws IOException {
+        unfinished();
+        Files.writeString(out.resolve("run/.state-000000009.safetensors.77-1.tmp"), "half");
+        Files.createDirectories(out.resolve("run/.result.77-2.tmp/adapter"));
+        Files.createDirectories(out.resolve("run/result/adapter"));
+        open(Opening.RESUME).close();
+        assertEquals(
+                Set.of("lock", "config.json", "metrics.jsonl", "state-000000005.safetensors"),
+                names(out.resolve("run")));
+    }
+
+    @Test
+    void listsAllDifferences() throws IOException {
+        unfinished();
+        ObjectNode other = config(16, 77).json();
+        ((ObjectNode) other.get("lora")).remove("alpha");
+        ((ObjectNode) other.get("lora")).putArray("targets").add("q_proj").add("v_proj");
+        other.put("seed", 3);
+        RunConfig changed = new RunConfig(other, Set.of("output"));
+        var e = assertThrows(IllegalArgumentException.class, () -> RunFolder.open(out, changed, Opening.RESUME));
+        assertEquals(
+                "the run at " + out + " differs from this command: lora.rank is 16, was 8;"
+                        + " lora.targets is [\"q_proj\",\"v_proj\"], was [\"q_proj\"]; machine.lane_bits is 512, was 256;"
+                        + " seed is 3, was absent; lora.alpha is absent, was 16.0; --accept-changes goes on all the same",
+                e.getMessage());
+        try (RunFolder run = open(Opening.RESUME)) {
+            assertEquals(config(8, 10).json(), run.config(), "a refused command changes nothing");
+            assertEquals(5, run.metrics().size());
+        }
+    }
+
+    @Test
+    void recordsAcceptedChanges() throws IOException {
+        unfinished();
+        try (RunFolder run = RunFolder.open(out, config(16, 10), Opening.RESUME_WITH_CHANGES)) {
+            assertEquals(config(16, 10).json(), run.config());
+            run.save(state(6));
+        }
+        RunFolder.open(out, config(16, 10), Opening.RESUME_WITH_CHANGES).close();
+        RunFolder.open(out, config(8, 10), Opening.RESUME_WITH_CHANGES).close();
+        RunFolder.open(out, config(8, 55), Opening.RESUME_WITH_CHANGES).close();
+        try (RunFolder run = RunFolder.open(out, config(8, 10), Opening.RESUME)) {
+            assertEquals(
+                    List.of(
+                            "{\"step\":5,\"differences\":[{\"path\":\"lora.rank\",\"was\":\"8\",\"is\":\"16\"},"
+                                    + "{\"path\":\"machine.lane_bits\",\"was\":\"256\",\"is\":\"512\"}]}",
+                            "{\"step\":6,\"differences\":[{\"path\":\"lora.rank\",\"was\":\"16\",\"is\":\"8\"},"
+                                    + "{\"path\":\"machine.lane_bits\",\"was\":\"512\",\"is\":\"256\"}]}"),
+                    run.changes().stream().map(ObjectNode::toString).toList());
+        }
+    }
+
+    @Test
+    void freeSettingsMayChange() throws IOException {
+        unfinished();
+        try (RunFolder run = RunFolder.open(out, config(8, 1), Opening.RESUME)) {
+            assertEquals(config(8, 1).json(), run.config());
+            assertEquals(List.of(), run.changes());
+        }
+    }
+
+    @Test
+    void anotherLayoutIsRefused() throws IOException {
+        unfinished();
+        Path file = out.resolve("run/config.json");
+        Files.writeString(file, Files.readString(file).replace("\"espalier_run\": 1", "\"espalier_run\": 2"));
+        var e = assertThrows(CheckpointException.class, () -> open(Opening.RESUME));
+        assertEquals(
+                file + ": espalier_run is 2, expected 1: another version of the program began this run",
+                e.getMessage());
+        var reserved = JsonNodeFactory.instance.objectNode().put("espalier_run", 1);
+        assertThrows(IllegalArgumentException.class, () -> new RunConfig(reserved, Set.of()));
+    }
+
+    @ParameterizedTest
+    @EnumSource(Opening.class)
+    void isLockedAgainstAnotherInstance(Opening opening) throws IOException {
+        try (RunFolder run = open(Opening.NEW)) {
+            var e = assertThrows(IOException.class, () -> open(opening));
+            assertEquals(
+                    "the run at " + out + " is in use by process " + ProcessHandle.current().pid(), e.getMessage());
+            run.save(state(1));
+        }
+        open(Opening.RESUME).close();
+    }
+}

@@ -1,0 +1,87 @@
+package espalier.engine.weights;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class JsonLinesTest {
+    @TempDir
+    Path folder;
+
+    private Path file;
+
+    @BeforeEach
+    void nameFile() {
+        file = folder.resolve("m.jsonl");
+    }
+
+    private static ObjectNode step(int step) {
+        return StrictJson.newObject().put("step", step);
+    }
+
+    @Test
+    void everyLineIsThereAtOnce() throws IOException {
+        try (JsonLines lines = JsonLines.open(file)) {
+            lines.append(step(1).put("text", "a\nb").put("loss", Double.NaN));
+            assertEquals("{\"step\":1,\"text\":\"a\\nb\",\"loss\":\"NaN\"}\n", Files.readString(file));
+            lines.append(step(2));
+            lines.force();
+        }
+        try (JsonLines lines = JsonLines.open(file)) {
+            lines.append(step(3));
+        }
+        assertEquals(List.of(1, 2, 3), steps());
+    }
+
+    @Test
+    void aHalfWrittenLineIsNotRead() throws IOException {
+        Files.writeString(file, "{\"step\":1}\n{\"st");
+        assertEquals(List.of(1), steps());
+        try (JsonLines lines = JsonLines.open(file)) {
+            lines.append(step(2));
+        }
+        assertEquals(List.of(1, 2), steps());
+        Files.writeString(file, "{\"st");
+        assertEquals(List.of(), steps());
+        JsonLines.open(file).close();
+        assertEquals(0, Files.size(file));
+    }
+
+    @Test
+    void cutsBeforeTheFirstThatIsNotWanted() throws IOException {
+        JsonLines.keepWhile(file, _ -> true);
+        assertEquals(List.of(), steps());
+        Files.writeString(file, "{\"step\":1}\n{\"step\":5}\nnot JSON\n{\"step\":2}\n{\"st");
+        JsonLines.keepWhile(file, line -> line.path("step").asInt() < 3);
+        assertEquals("{\"step\":1}\n", Files.readString(file));
+        JsonLines.keepWhile(file, _ -> true);
+        assertEquals("{\"step\":1}\n", Files.readString(file));
+        Files.writeString(file, "{\"step\":1}\n{\"st");
+        JsonLines.keepWhile(file, _ -> true);
+        assertEquals("{\"step\":1}\n", Files.readString(file));
+    }
+
+    @Test
+    void damageIsNamed() throws IOException {
+        Files.writeString(file, "{\"step\":1}\n[2]\n");
+        var e = assertThrows(CheckpointException.class, this::steps);
+        assertEquals(file + " line 2 is not a JSON object", e.getMessage());
+        var absent = assertThrows(CannotWriteException.class, () -> JsonLines.open(folder.resolve("no/m.jsonl")));
+        assertEquals(
+                "cannot write " + folder.resolve("no/m.jsonl") + ": NoSuchFileException "
+                        + folder.resolve("no/m.jsonl"),
+                absent.getMessage());
+    }
+
+    private List<Integer> steps() throws IOException {
+        return JsonLines.read(file).stream().map(line -> line.path("step").asInt()).toList();
+    }
+}
