@@ -21,9 +21,10 @@ public final class TrainingReport {
 
     /// @param title heading of the page
     /// @param configuration the resolved settings, shown as they are; inner objects as `outer.inner`
-    /// @param metrics one object a step, steps rising: `step`, `loss`, `learning_rate`, `gradient_norm`,
-    ///     `tokens_per_second`, where measured `validation_loss`, and `skipped: true` for a step that was not applied
-    ///     (its loss and gradient norm may then be missing, null or not finite, and leave a gap)
+    /// @param metrics steps rising: an object a step with `step`, `loss`, `learning_rate`, `gradient_norm`,
+    ///     `tokens_per_second`, and `skipped: true` for a step that was not applied (its loss and gradient norm may then
+    ///     be missing, null or not finite, and leave a gap); where measured `validation_loss`, in that object or in one of
+    ///     its own with `step`
     /// @param result `steps`, `tokens`, `seconds`, `tokens_per_second`; optional `loss`, `validation_loss`,
     ///     `best_step`, `initial_validation_loss`, `skipped_steps`, `skipped_rows`, `peak_bytes`; all of it is shown
     /// @param stages rows of the table before/after, or none: `stage`, `parameters`, optional `perplexity`, `seconds`
@@ -114,7 +115,8 @@ public final class TrainingReport {
         return value.isPresent() ? Numbers.fixed(value.getAsDouble(), decimals) : "–";
     }
 
-    private static List<Chart> charts(List<Fields> lines, OptionalDouble initialValidation) {
+    private static List<Chart> charts(List<Fields> all, OptionalDouble initialValidation) {
+        List<Fields> lines = all.stream().filter(line -> !isValidationOnly(line)).toList();
         double[] steps = lines.stream().mapToDouble(line -> line.whole("step")).toArray();
         double[] losses = measured(lines, "loss");
         List<Series> loss = new ArrayList<>();
@@ -124,7 +126,7 @@ public final class TrainingReport {
         } else {
             loss.add(new Series("training loss", steps, losses));
         }
-        Series validation = validation(lines, initialValidation);
+        Series validation = validation(all, initialValidation);
         if (validation.size() > 0) {
             loss.add(validation);
         }
@@ -139,6 +141,10 @@ public final class TrainingReport {
                         List.of(new Series("gradient norm", steps, norms))),
                 new Chart("Speed", "step", "tokens per second", false,
                         List.of(new Series("tokens per second", steps, speeds))));
+    }
+
+    private static boolean isValidationOnly(Fields line) {
+        return line.node().has("validation_loss") && !line.node().has("loss");
     }
 
     /// A value of each step; NaN where a skipped step has none.

@@ -39,6 +39,21 @@ class TrainingReportTest {
     }
 
     @Test
+    void validationsMayHaveLinesOfTheirOwn() {
+        List<ObjectNode> metrics = new ArrayList<>();
+        metrics.add(SampleRun.metrics().getFirst().objectNode().put("step", 0).put("validation_loss", 3.5));
+        for (ObjectNode line : SampleRun.metrics().subList(0, 4)) {
+            line.remove("validation_loss");
+            metrics.add(line);
+        }
+        metrics.add(metrics.getFirst().objectNode().put("step", 4).put("validation_loss", 3.25));
+        List<Series> loss = sections(of(metrics, SampleRun.result(), List.of()), Chart.class).getFirst().series();
+        assertArrayEquals(new double[] {1, 2, 3, 4}, loss.getFirst().x());
+        assertArrayEquals(new double[] {0, 4}, loss.getLast().x());
+        assertArrayEquals(new double[] {3.5, 3.25}, loss.getLast().y());
+    }
+
+    @Test
     void figuresAndNotices() {
         Report report = SampleRun.report("t");
         assertEquals(List.of(
