@@ -6,11 +6,14 @@ import java.io.IOException;
 public final class TextFormatException extends IOException {
     private static final long serialVersionUID = 1L;
 
-    TextFormatException(String message) {
+    /// @param message names file, line and what is wrong
+    public TextFormatException(String message) {
         super(message);
     }
 
-    TextFormatException(String message, Throwable cause) {
+    /// @param message names file, line and what is wrong
+    /// @param cause what found it
+    public TextFormatException(String message, Throwable cause) {
         super(message, cause);
     }
 }
