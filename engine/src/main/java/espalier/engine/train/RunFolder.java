@@ -202,10 +202,15 @@ public final class RunFolder implements RunRecord, AutoCloseable {
     /// Marks the run as finished.
     ///
     /// @param result what to keep of it
-    /// @throws IOException if it cannot be written
+    /// @throws CannotWriteException if it cannot be written, naming the step that the run can go on from
+    /// @throws IOException if it cannot be encoded
     public void finish(ObjectNode result) throws IOException {
-        metrics.force();
-        DurableFiles.replace(contents.inRun(RunContents.RESULT), result);
+        try {
+            metrics.force();
+            DurableFiles.replace(contents.inRun(RunContents.RESULT), result);
+        } catch (CannotWriteException e) {
+            throw resumable(e);
+        }
     }
 
     /// @return what [#finish] was given; empty while the run is not finished

@@ -159,7 +159,13 @@ record RunOpening(RunContents contents, RunFolder.Opening opening) {
                     .put("was", difference.was())
                     .put("is", difference.is());
         }
-        try (JsonLines changes = JsonLines.open(contents.inRun(RunContents.CHANGES))) {
+        Path file = contents.inRun(RunContents.CHANGES);
+        List<ObjectNode> earlier = JsonLines.read(file);
+        if (!earlier.isEmpty() && earlier.getLast().toString().equals(change.toString())) {
+            // The process was killed after it recorded the change and before it wrote the configuration.
+            return;
+        }
+        try (JsonLines changes = JsonLines.open(file)) {
             changes.append(change);
             changes.force();
         }

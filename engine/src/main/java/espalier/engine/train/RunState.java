@@ -8,7 +8,8 @@ import java.util.TreeMap;
 ///
 /// @param step steps done
 /// @param values counters and scalars, each as a text that reads back to the same bits
-/// @param tensors parameters, moments and whatever else is learnt; names are unique
+/// @param tensors parameters, moments and whatever else is learnt; names are unique, and the order carries no meaning: a
+///     checkpoint gives them back in order of name
 public record RunState(long step, Map<String, String> values, List<Values> tensors) {
     /// A matrix of the state.
     ///

@@ -95,7 +95,8 @@ final class RunStateFile {
     }
 
     private static RunState.Values values(StoredTensor tensor) {
-        if (tensor.type() != StoredType.F32 || tensor.shape().length != 2 || tensor.elements() > Integer.MAX_VALUE - 8) {
+        boolean fits = tensor.shape().length == 2 && tensor.elements() <= Integer.MAX_VALUE - 8;
+        if (tensor.type() != StoredType.F32 || !fits) {
             throw new CheckpointException("%s: tensor %s is %s %s, expected a matrix of F32".formatted(
                     tensor.file(), tensor.name(), tensor.type(), Arrays.toString(tensor.shape())));
         }

@@ -319,8 +319,9 @@ class RunFolderTest {
         var e = assertThrows(IllegalArgumentException.class, () -> RunFolder.open(out, changed, Opening.RESUME));
         assertEquals(
                 "the run at " + out + " differs from this command: lora.rank is 16, was 8;"
-                        + " lora.targets is [\"q_proj\",\"v_proj\"], was [\"q_proj\"]; machine.lane_bits is 512, was 256;"
-                        + " seed is 3, was absent; lora.alpha is absent, was 16.0; --accept-changes goes on all the same",
+                        + " lora.targets is [\"q_proj\",\"v_proj\"], was [\"q_proj\"];"
+                        + " machine.lane_bits is 512, was 256; seed is 3, was absent; lora.alpha is absent, was 16.0;"
+                        + " --accept-changes goes on all the same",
                 e.getMessage());
         try (RunFolder run = open(Opening.RESUME)) {
             assertEquals(config(8, 10).json(), run.config(), "a refused command changes nothing");
@@ -346,6 +347,19 @@ class RunFolderTest {
                             "{\"step\":6,\"differences\":[{\"path\":\"lora.rank\",\"was\":\"16\",\"is\":\"8\"},"
                                     + "{\"path\":\"machine.lane_bits\",\"was\":\"512\",\"is\":\"256\"}]}"),
                     run.changes().stream().map(ObjectNode::toString).toList());
+        }
+    }
+
+    /// Killed after the change was recorded, before the new configuration was written.
+    @Test
+    void aChangeIsRecordedOnce() throws IOException {
+        unfinished();
+        byte[] old = Files.readAllBytes(out.resolve("run/config.json"));
+        RunFolder.open(out, config(16, 10), Opening.RESUME_WITH_CHANGES).close();
+        Files.write(out.resolve("run/config.json"), old);
+        try (RunFolder run = RunFolder.open(out, config(16, 10), Opening.RESUME_WITH_CHANGES)) {
+            assertEquals(1, run.changes().size());
+            assertEquals(config(16, 10).json(), run.config());
         }
     }
 

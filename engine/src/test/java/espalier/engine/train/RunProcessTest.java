@@ -4,16 +4,23 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import espalier.engine.testing.ChildJvm;
 import espalier.engine.train.RunFolder.Opening;
 import espalier.engine.weights.CannotWriteException;
+import espalier.engine.weights.FolderWriter;
+import espalier.engine.weights.GracefulStop;
+import espalier.engine.weights.SideFile;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Random;
+import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.LongStream;
 import java.util.stream.Stream;
@@ -109,6 +116,88 @@ class RunProcessTest {
             }
         }
         assertTrue(step > 0, "no step was ever saved");
+    }
+
+    /// A run from its start to its published result, or from wherever it was killed.
+    static final class WholeRun {
+        private static final int STEPS = 12;
+
+        private WholeRun() {}
+
+        /// @param args the folder
+        public static void main(String[] args) throws IOException {
+            try (GracefulStop stop = GracefulStop.register(Duration.ofSeconds(30));
+                    RunFolder run = open(Path.of(args[0]))) {
+                System.out.println("ready");
+                float weight = run.latest().map(last -> last.tensors().getFirst().data()[0]).orElse(1f);
+                long step = run.latest().map(RunState::step).orElse(0L);
+                while (step < STEPS && !stop.requested()) {
+                    step++;
+                    weight = weight * 1.7f % 1;
+                    run.append(RunFolderTest.metric(step).put("weight", weight));
+                    if (step % 3 == 0) {
+                        run.save(new RunState(step, Map.of(), List.of(
+                                new RunState.Values("w", 1, 1, new float[] {weight}))));
+                    }
+                }
+                if (step == STEPS && !run.isFinished()) {
+                    finish(run, weight);
+                }
+            }
+        }
+
+        private static void finish(RunFolder run, float weight) throws IOException {
+            FolderWriter.write(run.resultFolder(), FolderWriter.Kind.CHECKPOINT, true, List.of(
+                    SideFile.text("config.json", "{}"),
+                    SideFile.text("model.safetensors", Float.toHexString(weight)),
+                    SideFile.text("adapter/adapter_model.safetensors", Float.toHexString(weight))));
+            run.publish(run.resultFolder());
+            run.finish(JsonNodeFactory.instance.objectNode().put("weight", weight));
+        }
+    }
+
+    @Test
+    void aKilledRunEndsLikeOneThatWasNot() throws Exception {
+        Path calm = folder.resolve("calm");
+        ChildJvm.run(List.of(), List.of(), WholeRun.class, calm.toString());
+        Random random = new Random(11);
+        int kills = 0;
+        boolean finished = false;
+        while (!finished) {
+            Process process =
+                    ChildJvm.start(List.of(), List.of("-XX:TieredStopAtLevel=1"), WholeRun.class, out.toString());
+            try {
+                awaitReady(process);
+                // It gets more time at each attempt, so that kills fall into all of its parts and it comes to its end.
+                long microseconds = kills * 4_000L + random.nextInt(4_000);
+                TimeUnit.MICROSECONDS.sleep(microseconds);
+            } finally {
+                if (kills % 3 == 2) {
+                    process.destroy();
+                } else {
+                    process.destroyForcibly();
+                }
+                assertTrue(process.waitFor(30, TimeUnit.SECONDS));
+            }
+            kills++;
+            finished = Files.exists(out.resolve("run/result.json"));
+        }
+        assertTrue(kills > 1, "it was never killed before its end");
+        assertEquals(contents(calm), contents(out));
+    }
+
+    private static Map<String, String> contents(Path folder) throws IOException {
+        Map<String, String> files = new TreeMap<>();
+        try (Stream<Path> walk = Files.walk(folder)) {
+            for (Path file : walk.filter(Files::isRegularFile).toList()) {
+                if (!file.endsWith(RunLock.NAME)) {
+                    files.put(
+                            folder.relativize(file).toString(),
+                            Files.readString(file, StandardCharsets.ISO_8859_1));
+                }
+            }
+        }
+        return files;
     }
 
     @Test

@@ -29,7 +29,8 @@ class RunPublisherTest {
     }
 
     private static final Map<String, String> OLD = Map.of(
-            "config.json", "old", "model.safetensors", "old", "adapter/a", "old", "adapter/gone", "old", "extra/e", "old");
+            "config.json", "old", "model.safetensors", "old", "adapter/a", "old", "adapter/gone", "old",
+            "extra/e", "old");
     private static final Map<String, String> NEW =
             Map.of("config.json", "new", "model.safetensors", "new", "adapter/a", "new", "tokenizer.json", "new");
 
