@@ -24,13 +24,18 @@ record RunContents(Path out) {
     static final String METRICS = "metrics.jsonl";
     static final String RESULT = "result.json";
     static final String RESULT_FOLDER = "result";
+    static final String BASE = "base";
+
+    private static final String BASE_ORIGIN = "base.json";
 
     private static final int LAYOUT = 1;
 
     /// While this is in X/run, all of X but the lock is on its way out.
     private static final String DISCARDED = ".espalier-discarded";
 
-    private static final Set<String> BEFORE_CONFIG = Set.of(RunLock.NAME, DISCARDED);
+    private static final Set<String> BEFORE_CONFIG = Set.of(RunLock.NAME, DISCARDED, BASE, BASE_ORIGIN);
+
+    private static final Set<String> KEPT_WHILE_DISCARDED = Set.of(RunLock.NAME, DISCARDED);
 
     Path run() {
         return out.resolve(RUN);
@@ -95,6 +100,39 @@ record RunContents(Path out) {
         DurableFiles.replace(inRun(CONFIG), marked);
     }
 
+    boolean hasBase() {
+        return Files.exists(inRun(BASE));
+    }
+
+    boolean hasBaseOrigin() {
+        return Files.exists(inRun(BASE_ORIGIN));
+    }
+
+    ObjectNode baseOrigin() throws IOException {
+        return StrictJson.readObject(inRun(BASE_ORIGIN));
+    }
+
+    void writeBaseOrigin(RunConfig origin) throws IOException {
+        DurableFiles.replace(inRun(BASE_ORIGIN), origin.json());
+    }
+
+    /// The origin goes first: a base without one is not taken for anything.
+    void deleteBase() throws IOException {
+        DurableFiles.deleteTree(inRun(BASE_ORIGIN));
+        DurableFiles.deleteTree(inRun(BASE));
+    }
+
+    /// Deletes what a claim has made, if nothing came of it.
+    void deleteIfEmpty() throws IOException {
+        if (!list(run()).stream().allMatch(path -> path.getFileName().toString().equals(RunLock.NAME))) {
+            return;
+        }
+        DurableFiles.deleteTree(run());
+        if (list(out).isEmpty()) {
+            Files.delete(out);
+        }
+    }
+
     List<Path> states() throws IOException {
         return list(run()).stream()
                 .filter(file -> RunStateFile.step(file).isPresent())
@@ -124,7 +162,7 @@ record RunContents(Path out) {
             }
         }
         for (Path path : list(run())) {
-            if (!BEFORE_CONFIG.contains(path.getFileName().toString())) {
+            if (!KEPT_WHILE_DISCARDED.contains(path.getFileName().toString())) {
                 DurableFiles.deleteTree(path);
             }
         }

@@ -15,11 +15,13 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalLong;
+import java.util.Set;
 
 /// The directory of a training run, X/run, made so that the run can be stopped at any moment, by kill -9 as well, and
 /// goes on from its last checkpoint as if it had never stopped.
 ///
 /// - `lock`: held while this is open; one process at a time, and the system lifts it when that ends
+/// - `base/`: the model that adapters are trained on, where it had to be made first; `base.json`: from what
 /// - `config.json`: the [RunConfig]; `changes.jsonl`: where it was changed on the way
 /// - `state-<step>.safetensors`: the last [RunState]; the one before is deleted once the disk has the new one
 /// - `metrics.jsonl`: a line for each step that was measured
@@ -29,8 +31,10 @@ import java.util.OptionalLong;
 /// After a kill, whoever opens it next deletes what was half written.
 public final class RunFolder implements RunRecord, AutoCloseable {
     private final RunContents contents;
+    private final RunOpening opening;
     private final RunLock lock;
-    private final JsonLines metrics;
+    /// Null before the run is configured.
+    private JsonLines metrics;
     private long lastMetric;
 
     /// What to do with what is there.
@@ -45,12 +49,10 @@ public final class RunFolder implements RunRecord, AutoCloseable {
         RESUME_WITH_CHANGES
     }
 
-    private RunFolder(RunContents contents, RunLock lock) throws IOException {
+    private RunFolder(RunContents contents, RunOpening opening, RunLock lock) {
         this.contents = contents;
+        this.opening = opening;
         this.lock = lock;
-        List<ObjectNode> lines = metrics();
-        this.lastMetric = lines.isEmpty() ? -1 : lines.getLast().path("step").asLong();
-        this.metrics = JsonLines.open(contents.inRun(RunContents.METRICS));
     }
 
     /// Refuses, before long work and without a trace, what [#open] would refuse whatever the configuration.
@@ -75,14 +77,53 @@ public final class RunFolder implements RunRecord, AutoCloseable {
     /// @throws IOException if another process, or another instance, has the folder open, whose process is named, or if
     ///     the folder may not be written to
     public static RunFolder open(Path out, RunConfig config, Opening opening) throws IOException {
-        RunContents contents = new RunContents(out);
-        RunLock lock = new RunOpening(contents, opening).open(config);
+        RunFolder folder = claim(out, opening);
         try {
-            return new RunFolder(contents, lock);
+            folder.configure(config);
+            return folder;
         } catch (Throwable e) {
-            lock.close();
+            folder.close();
             throw e;
         }
+    }
+
+    /// Locks a folder for a run whose configuration is not known yet, because its base must be made first.
+    ///
+    /// @param out X; the folder around it must exist
+    /// @param opening what to do with what is there
+    /// @return to be configured before anything is saved, and closed
+    /// @throws IOException as [#open]
+    public static RunFolder claim(Path out, Opening opening) throws IOException {
+        RunContents contents = new RunContents(out);
+        RunOpening rules = new RunOpening(contents, opening);
+        return new RunFolder(contents, rules, rules.claim());
+    }
+
+    /// Starts the run or goes on with it.
+    ///
+    /// @param config of this command
+    /// @throws IllegalArgumentException if the run is resumed with another configuration; lists all differences
+    /// @throws IOException as [#open]
+    public void configure(RunConfig config) throws IOException {
+        opening.configure(config);
+        List<ObjectNode> lines = metrics();
+        lastMetric = lines.isEmpty() ? -1 : lines.getLast().path("step").asLong();
+        metrics = JsonLines.open(contents.inRun(RunContents.METRICS));
+    }
+
+    /// Asks for the base of the run, a model made from another one before training begins.
+    ///
+    /// @param origin all that decides about it
+    /// @return whether [#baseFolder] has it; if not, the caller writes it there, all or nothing
+    /// @throws IllegalArgumentException if the run is resumed with a base of another origin; lists all differences
+    /// @throws IOException if something cannot be read or written
+    public boolean hasBase(ObjectNode origin) throws IOException {
+        return opening.prepareBase(new RunConfig(origin, Set.of()));
+    }
+
+    /// @return X/run/base
+    public Path baseFolder() {
+        return contents.inRun(RunContents.BASE);
     }
 
     /// @return X/run
@@ -233,7 +274,11 @@ public final class RunFolder implements RunRecord, AutoCloseable {
     @Override
     public void close() throws IOException {
         try (lock) {
-            metrics.close();
+            if (metrics == null) {
+                contents.deleteIfEmpty();
+            } else {
+                metrics.close();
+            }
         }
     }
 }

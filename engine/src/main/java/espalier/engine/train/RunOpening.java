@@ -26,9 +26,8 @@ record RunOpening(RunContents contents, RunFolder.Opening opening) {
         requireNoRun();
     }
 
-    /// @param config of this command
-    /// @return the lock, held; the folder is ready for the first or the next step
-    RunLock open(RunConfig config) throws IOException {
+    /// @return the lock, held; what may be replaced is gone, what may be continued is as it was
+    RunLock claim() throws IOException {
         requireUsable();
         createFolders();
         RunLock lock = RunLock.take(contents.out(), contents.run());
@@ -38,12 +37,47 @@ record RunOpening(RunContents contents, RunFolder.Opening opening) {
             }
             // What was looked at before the lock may have changed.
             requireUsable();
-            prepare(config);
+            requireNoRun();
+            if (opening == RunFolder.Opening.OVERWRITE
+                    && (contents.hasRun() || contents.hasBase() || contents.hasOther())) {
+                contents.discard();
+            }
             return lock;
         } catch (Throwable e) {
             lock.close();
             throw e;
         }
+    }
+
+    /// Makes the folder ready for the first or the next step. Only for the holder of the lock.
+    ///
+    /// @param config of this command
+    void configure(RunConfig config) throws IOException {
+        if (contents.hasRun()) {
+            resume(config);
+        } else {
+            contents.writeConfig(config);
+        }
+        contents.deleteLeftovers();
+    }
+
+    /// Makes the folder ready for a base. Only for the holder of the lock.
+    ///
+    /// @param origin what decides about the base
+    /// @return whether it is there already
+    boolean prepareBase(RunConfig origin) throws IOException {
+        if (contents.hasBaseOrigin()) {
+            List<RunConfig.Difference> differences = origin.differencesTo(contents.baseOrigin());
+            if (differences.isEmpty()) {
+                return contents.hasBase();
+            }
+            if (opening == RunFolder.Opening.RESUME) {
+                throw differs(differences);
+            }
+            contents.deleteBase();
+        }
+        contents.writeBaseOrigin(origin);
+        return false;
     }
 
     /// Refuses what must not even get a lock file.
@@ -98,26 +132,6 @@ record RunOpening(RunContents contents, RunFolder.Opening opening) {
         }
     }
 
-    private void prepare(RunConfig config) throws IOException {
-        switch (opening) {
-            case NEW -> requireNoRun();
-            case OVERWRITE -> {
-                if (contents.hasRun() || contents.hasOther()) {
-                    contents.discard();
-                }
-            }
-            case RESUME, RESUME_WITH_CHANGES -> {
-                if (contents.hasRun()) {
-                    resume(config);
-                }
-            }
-        }
-        if (!contents.hasRun()) {
-            contents.writeConfig(config);
-        }
-        contents.deleteLeftovers();
-    }
-
     private FileAlreadyExistsException exists() throws IOException {
         if (contents.isFinished()) {
             return refused("exists already; it is replaced only on demand");
@@ -133,10 +147,7 @@ record RunOpening(RunContents contents, RunFolder.Opening opening) {
                 all.stream().filter(difference -> !config.isFree(difference)).toList();
         if (!differences.isEmpty()) {
             if (opening == RunFolder.Opening.RESUME) {
-                throw new IllegalArgumentException("the run at %s differs from this command: %s; %s".formatted(
-                        contents.out(),
-                        differences.stream().map(Object::toString).collect(Collectors.joining("; ")),
-                        "--accept-changes goes on all the same"));
+                throw differs(differences);
             }
             record(config, differences);
             Files.deleteIfExists(contents.inRun(RunContents.RESULT));
@@ -147,6 +158,13 @@ record RunOpening(RunContents contents, RunFolder.Opening opening) {
         long step = contents.newestStep().orElse(-1);
         JsonLines.keepWhile(
                 contents.inRun(RunContents.METRICS), line -> line.path("step").asLong() <= step);
+    }
+
+    private IllegalArgumentException differs(List<RunConfig.Difference> differences) {
+        return new IllegalArgumentException("the run at %s differs from this command: %s; %s".formatted(
+                contents.out(),
+                differences.stream().map(Object::toString).collect(Collectors.joining("; ")),
+                "--accept-changes goes on all the same"));
     }
 
     private void record(RunConfig config, List<RunConfig.Difference> differences) throws IOException {

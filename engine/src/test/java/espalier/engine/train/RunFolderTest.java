@@ -81,6 +81,61 @@ class RunFolderTest {
         }
     }
 
+    private static ObjectNode origin(double ratio) {
+        return JsonNodeFactory.instance.objectNode().put("ratio", ratio).put("weights", "abc");
+    }
+
+    private void makeBase(RunFolder run) throws IOException {
+        Files.createDirectory(run.baseFolder());
+        Files.writeString(run.baseFolder().resolve("config.json"), "{}");
+    }
+
+    @Test
+    void aClaimThatComesToNothingLeavesNothing() throws IOException {
+        try (RunFolder run = RunFolder.claim(out, Opening.NEW)) {
+            assertTrue(Files.isDirectory(run.path()));
+            assertThrows(IOException.class, () -> RunFolder.claim(out, Opening.NEW), "it is locked");
+        }
+        assertFalse(Files.exists(out));
+    }
+
+    @Test
+    void aBaseIsMadeOnceAndKeptWithTheRun() throws IOException {
+        try (RunFolder run = RunFolder.claim(out, Opening.NEW)) {
+            assertFalse(run.hasBase(origin(0.25)));
+            makeBase(run);
+        }
+        try (RunFolder run = RunFolder.claim(out, Opening.RESUME)) {
+            assertTrue(run.hasBase(origin(0.25)));
+            run.configure(config(8, 10));
+            run.save(state(1));
+        }
+        try (RunFolder run = RunFolder.claim(out, Opening.RESUME)) {
+            assertEquals(
+                    "the run at " + out + " differs from this command: ratio is 0.5, was 0.25;"
+                            + " --accept-changes goes on all the same",
+                    assertThrows(IllegalArgumentException.class, () -> run.hasBase(origin(0.5))).getMessage());
+        }
+        try (RunFolder run = RunFolder.claim(out, Opening.RESUME_WITH_CHANGES)) {
+            assertFalse(run.hasBase(origin(0.5)));
+            assertFalse(Files.exists(run.baseFolder()));
+        }
+        try (RunFolder run = RunFolder.claim(out, Opening.OVERWRITE)) {
+            assertEquals(Set.of("lock"), names(run.path()));
+            assertFalse(run.hasBase(origin(0.25)));
+        }
+    }
+
+    @Test
+    void aBaseThatWasKilledInTheMakingIsMadeAgain() throws IOException {
+        try (RunFolder run = RunFolder.claim(out, Opening.NEW)) {
+            assertFalse(run.hasBase(origin(0.25)));
+        }
+        try (RunFolder run = RunFolder.claim(out, Opening.RESUME)) {
+            assertFalse(run.hasBase(origin(0.25)));
+        }
+    }
+
     private static Set<String> names(Path folder) throws IOException {
         try (Stream<Path> files = Files.list(folder)) {
             return Set.copyOf(files.map(file -> file.getFileName().toString()).toList());
