@@ -2,6 +2,8 @@ package espalier.engine.adapt;
 
 import espalier.engine.model.Architecture;
 import espalier.engine.model.Batch;
+import espalier.engine.model.Difference;
+import espalier.engine.model.HostCopy;
 import espalier.engine.model.Model;
 import espalier.engine.model.ModelFolder;
 import espalier.engine.model.ModelShape;
@@ -116,7 +118,7 @@ public final class LoraMerge {
         try (ModelFolder result = ModelFolder.open(folder, ops)) {
             Pass plain = Pass.plain(result.model().shape().layers().size());
             double difference =
-                    MergeProof.difference(MergeProof.logits(result.model(), probe, plain), proof.logits());
+                    Difference.relative(HostCopy.logits(result.model(), probe, plain), proof.logits());
             if (!Double.isFinite(difference)) {
                 throw new IllegalStateException("the merged model's logits are not finite: the result was dropped");
             }

@@ -1,7 +1,9 @@
 package espalier.engine.adapt;
 
+import espalier.engine.model.StreamedModel;
 import espalier.engine.model.WeightSource;
 import espalier.kernels.DType;
+import espalier.kernels.Ops;
 import espalier.kernels.StoredMatrix;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -32,6 +34,14 @@ public record MergedWeights(WeightSource base, Map<String, LoraFactors> adapters
         Map<String, LoraFactors> adapters = new HashMap<>();
         state.factors().forEach(factors -> adapters.put(factors.module().name(), factors));
         return new MergedWeights(base, adapters, memory);
+    }
+
+    /// @param base the model; stays open
+    /// @param state its adapters
+    /// @param ops the backend
+    /// @return the merged model, made layer by layer
+    static StreamedModel streamed(WeightSource base, LoraState state, Ops ops) {
+        return new StreamedModel(memory -> of(base, state, memory), state.shape(), ops);
     }
 
     @Override

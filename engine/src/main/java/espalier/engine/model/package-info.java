@@ -7,4 +7,7 @@
 ///
 /// [Architecture] declares the tensors of a family and, as a [ChannelGraph], who feeds whom: all that groups, surgery
 /// and [ModelSize] read.
+///
+/// Proofs run a [StreamedModel], whose tensors are made layer by layer, and compare by [Difference] and
+/// [LargestDifference] what [HostCopy] brings back.
 package espalier.engine.model;

@@ -3,12 +3,13 @@ package espalier.engine.prune;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import espalier.engine.model.Architecture;
 import espalier.engine.model.Batch;
-import espalier.engine.model.Hidden;
-import espalier.engine.model.Keep;
+import espalier.engine.model.Difference;
+import espalier.engine.model.HostCopy;
 import espalier.engine.model.Model;
 import espalier.engine.model.ModelFolder;
 import espalier.engine.model.ModelShape;
 import espalier.engine.model.Pass;
+import espalier.engine.model.StreamedModel;
 import espalier.engine.weights.Checkpoint;
 import espalier.engine.weights.CheckpointException;
 import espalier.engine.weights.CheckpointWriter;
@@ -18,7 +19,6 @@ import espalier.engine.weights.SideFile;
 import espalier.engine.weights.StoredType;
 import espalier.kernels.DType;
 import espalier.kernels.Ops;
-import espalier.kernels.Workspace;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -79,7 +79,7 @@ public final class Compaction {
         Surgery surgery = Surgery.of(Architecture.forModelType(source.config().modelType()), plan);
         Batch probe = Batch.of(request.probe());
         PlanProof.Result proof;
-        try (StreamedModel smaller = new StreamedModel(surgery, source.weights(), ops)) {
+        try (StreamedModel smaller = PrunedWeights.streamed(surgery, source.weights(), ops)) {
             proof = PlanProof.run(source.model(), smaller.model(), plan, probe);
         }
         if (!(proof.stageDifference() <= TOLERANCE)) {
@@ -142,38 +142,12 @@ public final class Compaction {
                 tensor.requireWritten(result.checkpoint());
             }
             Model model = result.model();
-            double rounding = difference(logits(model, probe, Pass.plain(model.shape().layers().size())), planned);
+            float[] written = HostCopy.logits(model, probe, Pass.plain(model.shape().layers().size()));
+            double rounding = Difference.relative(written, planned);
             if (!Double.isFinite(rounding)) {
                 throw new IllegalStateException("the written model's logits are not finite: the result was dropped");
             }
             return rounding;
         }
-    }
-
-    private static float[] logits(Model model, Batch batch, Pass pass) {
-        Ops ops = model.ops();
-        int vocab = model.shape().vocab();
-        float[] all = new float[Math.multiplyExact(batch.tokens(), vocab)];
-        try (Workspace ws = ops.newWorkspace()) {
-            Hidden hidden = model.forward(batch, pass, Keep.NOTHING, ws);
-            model.lmHead().forEachChunk(hidden.normed(), ws, (fromRow, logits) -> {
-                float[] chunk = new float[Math.toIntExact(logits.elements())];
-                ops.toHost(logits, chunk);
-                System.arraycopy(chunk, 0, all, fromRow * vocab, chunk.length);
-            });
-        }
-        return all;
-    }
-
-    /// `|a - b| / |b|`; NaN where either has one.
-    static double difference(float[] a, float[] b) {
-        double difference = 0;
-        double norm = 0;
-        for (int i = 0; i < b.length; i++) {
-            double d = (double) a[i] - b[i];
-            difference += d * d;
-            norm += (double) b[i] * b[i];
-        }
-        return Math.sqrt(difference / norm);
     }
 }

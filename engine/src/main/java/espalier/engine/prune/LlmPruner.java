@@ -6,6 +6,7 @@ import espalier.engine.model.ChannelGraph;
 import espalier.engine.model.Model;
 import espalier.engine.model.ModelFolder;
 import espalier.engine.model.ModelShape;
+import espalier.engine.model.StreamedModel;
 import espalier.engine.model.WeightSource;
 import espalier.kernels.Check;
 import java.io.IOException;
@@ -101,7 +102,7 @@ public final class LlmPruner {
                 reached = TargetSearch.search(settings.selection(), settings.target(), graph, scored.units());
             } else {
                 Surgery surgery = Surgery.of(architecture, plan);
-                try (StreamedModel smaller = new StreamedModel(surgery, folder.weights(), folder.model().ops())) {
+                try (StreamedModel smaller = PrunedWeights.streamed(surgery, folder.weights(), folder.model().ops())) {
                     scored = scores(
                             graph, smaller.model(), smaller.weights(), settings, samples, scoresAt, stepProgress);
                 }

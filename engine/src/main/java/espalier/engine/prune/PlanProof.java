@@ -1,8 +1,11 @@
 package espalier.engine.prune;
 
 import espalier.engine.model.Batch;
+import espalier.engine.model.Difference;
 import espalier.engine.model.Hidden;
+import espalier.engine.model.HostCopy;
 import espalier.engine.model.Keep;
+import espalier.engine.model.LargestDifference;
 import espalier.engine.model.Model;
 import espalier.engine.model.Pass;
 import espalier.kernels.Ops;
@@ -20,7 +23,7 @@ final class PlanProof {
     /// What was found.
     ///
     /// @param logits of the smaller model, `[tokens * vocab]`
-    /// @param stageDifference largest difference of a stage, see [PlanProof#difference]
+    /// @param stageDifference largest difference of a stage, see [Difference#meanOfColumns]
     /// @param stage where it was found
     /// @param logitsDifference relative difference of the logits when both models run from end to end
     record Result(float[] logits, double stageDifference, String stage, double logitsDifference) {}
@@ -30,8 +33,7 @@ final class PlanProof {
     private final PruningPlan plan;
     private final Batch probe;
     private final Ops ops;
-    private double largest;
-    private String where = "nowhere";
+    private final LargestDifference largest = new LargestDifference();
 
     private PlanProof(Model masked, Model smaller, PruningPlan plan, Batch probe) {
         this.masked = masked;
@@ -55,11 +57,11 @@ final class PlanProof {
             Pass maskedPass = MaskedModel.pass(plan, ops, ws);
             Pass plain = Pass.plain(smaller.shape().layers().size());
             Hidden whole = masked.forward(probe, maskedPass, Keep.LAYER_INPUTS, ws);
-            float[] maskedLogits = logits(masked, whole.normed(), ws);
+            float[] maskedLogits = HostCopy.logits(masked, whole.normed(), ws);
             List<Tensor> states = whole.states();
 
             Hidden cut = smaller.forward(probe, plain, Keep.LAYER_INPUTS, ws);
-            float[] cutLogits = logits(smaller, cut.normed(), ws);
+            float[] cutLogits = HostCopy.logits(smaller, cut.normed(), ws);
             compare("the embedding", cut.states().getFirst(), states.getFirst(), ws);
             for (int i = 0; i < plan.keptLayers().length; i++) {
                 int layer = plan.keptLayers()[i];
@@ -69,8 +71,11 @@ final class PlanProof {
                 ws.release(mark);
             }
             Tensor normed = smaller.normed(kept(states.getLast(), ws), probe, plain, ws);
-            note("the logits after the last layer", Compaction.difference(logits(smaller, normed, ws), maskedLogits));
-            return new Result(cutLogits, largest, where, Compaction.difference(cutLogits, maskedLogits));
+            largest.add(
+                    "the logits after the last layer",
+                    Difference.relative(HostCopy.logits(smaller, normed, ws), maskedLogits));
+            double ofLogits = Difference.relative(cutLogits, maskedLogits);
+            return new Result(cutLogits, largest.value(), largest.where(), ofLogits);
         }
     }
 
@@ -80,7 +85,7 @@ final class PlanProof {
         if (columns.length == state.cols()) {
             return state;
         }
-        float[] whole = host(state);
+        float[] whole = HostCopy.of(ops, state);
         float[] kept = new float[state.rows() * columns.length];
         for (int row = 0; row < state.rows(); row++) {
             for (int i = 0; i < columns.length; i++) {
@@ -93,46 +98,7 @@ final class PlanProof {
     }
 
     private void compare(String stage, Tensor cut, Tensor state, Workspace ws) {
-        note(stage, difference(host(cut), host(kept(state, ws)), cut.cols()));
-    }
-
-    private void note(String stage, double difference) {
-        // The negation keeps a NaN.
-        if (!(difference <= largest)) {
-            largest = difference;
-            where = stage;
-        }
-    }
-
-    /// The root mean square over columns of `|a - b| / |b|` of each column. Real models have a few residual channels
-    /// that are hundreds of times larger than the others; over all columns at once they would hide what happens to the
-    /// rest.
-    static double difference(float[] a, float[] b, int cols) {
-        double sum = 0;
-        for (int col = 0; col < cols; col++) {
-            double difference = 0;
-            double norm = 0;
-            for (int i = col; i < b.length; i += cols) {
-                double d = (double) a[i] - b[i];
-                difference += d * d;
-                norm += (double) b[i] * b[i];
-            }
-            sum += difference == 0 ? 0 : difference / norm;
-        }
-        return Math.sqrt(sum / cols);
-    }
-
-    private float[] logits(Model model, Tensor normed, Workspace ws) {
-        int vocab = model.shape().vocab();
-        float[] all = new float[Math.multiplyExact(normed.rows(), vocab)];
-        model.lmHead().forEachChunk(normed, ws, (fromRow, logits) ->
-                System.arraycopy(host(logits), 0, all, fromRow * vocab, Math.toIntExact(logits.elements())));
-        return all;
-    }
-
-    private float[] host(Tensor tensor) {
-        float[] host = new float[Math.toIntExact(tensor.elements())];
-        ops.toHost(tensor, host);
-        return host;
+        float[] expected = HostCopy.of(ops, kept(state, ws));
+        largest.add(stage, Difference.meanOfColumns(HostCopy.of(ops, cut), expected, cut.cols()));
     }
 }

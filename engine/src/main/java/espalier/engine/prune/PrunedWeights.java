@@ -1,8 +1,10 @@
 package espalier.engine.prune;
 
+import espalier.engine.model.StreamedModel;
 import espalier.engine.model.TensorShape;
 import espalier.engine.model.WeightSource;
 import espalier.kernels.DType;
+import espalier.kernels.Ops;
 import espalier.kernels.StoredMatrix;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -14,6 +16,15 @@ import java.lang.foreign.MemorySegment;
 /// @param source the model before; stays open
 /// @param memory holds the cut tensors
 record PrunedWeights(Surgery surgery, WeightSource source, Arena memory) implements WeightSource {
+    /// @param surgery the cuts
+    /// @param source the model before; stays open
+    /// @param ops the backend
+    /// @return the smaller model, cut out of the source layer by layer
+    static StreamedModel streamed(Surgery surgery, WeightSource source, Ops ops) {
+        return new StreamedModel(
+                memory -> new PrunedWeights(surgery, source, memory), surgery.plan().resultShape(), ops);
+    }
+
     @Override
     public StoredMatrix matrix(String name, int rows, int cols) {
         TensorCut cut = cut(name, rows, cols);

@@ -34,7 +34,7 @@ public final class PruningMemory {
         return plan.with("cut_layer", cutLayer(architecture, shape, weightBytes));
     }
 
-    /// What [StreamedModel] holds at most of the smaller model: one layer, embedding and lm_head, as large as before.
+    /// What [espalier.engine.model.StreamedModel] holds at most of the smaller model: one layer, embedding and lm_head, as large as before.
     private static long cutLayer(Architecture architecture, ModelShape shape, long weightBytes) {
         ModelSize size = ModelSize.of(architecture, shape);
         long inLayers = size.layers().stream().mapToLong(ModelSize.LayerSize::parameters).sum();

@@ -7,6 +7,7 @@
 ///
 /// [LlmPruner] goes from a folder to a plan: [UnitScorer] scores, with `TaylorScores` reducing gradients while a
 /// backward runs, and a [ScoresFile] keeps scores for other ratios. [Compaction] goes from a plan to a proved smaller
-/// folder: `Surgery` works out the cut of each tensor, `StreamedModel` runs the smaller model before it is written,
-/// `MaskedModel` is what it must equal, on the tokens of a [Probe].
+/// folder: `Surgery` works out the cut of each tensor, `PrunedWeights` are the cut tensors of a
+/// [espalier.engine.model.StreamedModel] that is run before they are written, `MaskedModel` is what it must equal, on
+/// the tokens of a [Probe].
 package espalier.engine.prune;

@@ -115,6 +115,19 @@ class CompactionProofTest {
                 + " rounding explains at most 1.00000e-05: the result was not written"), e.getMessage());
     }
 
+    /// The layers after it are compared on the masked model's own states, so they are as they should be.
+    @Test
+    void aNaNInAnEarlyLayer() throws IOException {
+        PruningPlan first = PruningPlan.keepAll(SHAPE)
+                .withLayer(0, new PruningPlan.Kept(new int[] {0, 1}, new int[] {2, 3, 47}));
+        var e = failure(IllegalStateException.class, first, Optional.empty(), matrix ->
+                matrix.name().equals("model.layers.0.mlp.down_proj.weight") && matrix.cols() == 3
+                        ? scaled(matrix, Float.NaN)
+                        : matrix);
+        assertEquals("the plan applied in F32 differs from the masked model by NaN at layer 0,"
+                + " rounding explains at most 1.00000e-05: the result was not written", e.getMessage());
+    }
+
     private StoredMatrix scaled(StoredMatrix matrix, float factor) {
         MemorySegment data = arena.allocate(matrix.data().byteSize(), 64);
         for (long i = 0; i < data.byteSize(); i += Float.BYTES) {

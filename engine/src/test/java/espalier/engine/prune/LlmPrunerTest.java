@@ -12,6 +12,7 @@ import espalier.engine.model.Architecture;
 import espalier.engine.model.ChannelGraph;
 import espalier.engine.model.ModelFolder;
 import espalier.engine.model.ModelShape;
+import espalier.engine.model.StreamedModel;
 import espalier.engine.testing.RandomModel;
 import espalier.engine.weights.CheckpointException;
 import espalier.engine.weights.CheckpointWriter;
@@ -134,7 +135,7 @@ class LlmPrunerTest {
         PruningPlan plan = PruningPlan.keepAll(SHAPE).withHidden(new int[] {0, 3, 5}, NormRule.RELEASED);
         try (ModelFolder open = ModelFolder.open(source, ops);
                 StreamedModel smaller =
-                        new StreamedModel(Surgery.of(Architecture.LLAMA, plan), open.weights(), ops)) {
+                        PrunedWeights.streamed(Surgery.of(Architecture.LLAMA, plan), open.weights(), ops)) {
             var weights = smaller.weights();
             StoredMatrix q = weights.matrix("model.layers.0.self_attn.q_proj.weight", 32, 3);
             assertTrue(q.data().scope().isAlive());
