@@ -10,6 +10,7 @@ import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Set;
 import java.util.stream.Stream;
@@ -26,6 +27,8 @@ record RunContents(Path out) {
     static final String RESULT_FOLDER = "result";
     static final String BASE = "base";
 
+    static final String BASE_RESULT = "base-result.json";
+
     private static final String BASE_ORIGIN = "base.json";
 
     private static final int LAYOUT = 1;
@@ -33,7 +36,7 @@ record RunContents(Path out) {
     /// While this is in X/run, all of X but the lock is on its way out.
     private static final String DISCARDED = ".espalier-discarded";
 
-    private static final Set<String> BEFORE_CONFIG = Set.of(RunLock.NAME, DISCARDED, BASE, BASE_ORIGIN);
+    private static final Set<String> BEFORE_CONFIG = Set.of(RunLock.NAME, DISCARDED, BASE, BASE_ORIGIN, BASE_RESULT);
 
     private static final Set<String> KEPT_WHILE_DISCARDED = Set.of(RunLock.NAME, DISCARDED);
 
@@ -100,26 +103,25 @@ record RunContents(Path out) {
         DurableFiles.replace(inRun(CONFIG), marked);
     }
 
-    boolean hasBase() {
-        return Files.exists(inRun(BASE));
+    Optional<ObjectNode> baseOrigin() throws IOException {
+        return read(BASE_ORIGIN);
     }
 
-    boolean hasBaseOrigin() {
-        return Files.exists(inRun(BASE_ORIGIN));
+    /// What was kept of the making of a base; empty unless it is complete.
+    Optional<ObjectNode> baseResult() throws IOException {
+        return read(BASE_RESULT);
     }
 
-    ObjectNode baseOrigin() throws IOException {
-        return StrictJson.readObject(inRun(BASE_ORIGIN));
+    private Optional<ObjectNode> read(String name) throws IOException {
+        return Files.exists(inRun(name)) ? Optional.of(StrictJson.readObject(inRun(name))) : Optional.empty();
     }
 
-    void writeBaseOrigin(RunConfig origin) throws IOException {
+    /// Deletes a base, its claim to completeness first, and notes what the next one is made from.
+    void beginBase(RunConfig origin) throws IOException {
+        for (String name : List.of(BASE_RESULT, BASE_ORIGIN, BASE)) {
+            DurableFiles.deleteTree(inRun(name));
+        }
         DurableFiles.replace(inRun(BASE_ORIGIN), origin.json());
-    }
-
-    /// The origin goes first: a base without one is not taken for anything.
-    void deleteBase() throws IOException {
-        DurableFiles.deleteTree(inRun(BASE_ORIGIN));
-        DurableFiles.deleteTree(inRun(BASE));
     }
 
     /// Deletes what a claim has made, if nothing came of it.

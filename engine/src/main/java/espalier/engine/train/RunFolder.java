@@ -114,11 +114,19 @@ public final class RunFolder implements RunRecord, AutoCloseable {
     /// Asks for the base of the run, a model made from another one before training begins.
     ///
     /// @param origin all that decides about it
-    /// @return whether [#baseFolder] has it; if not, the caller writes it there, all or nothing
+    /// @return what [#baseMade] was told, if [#baseFolder] has that base; if not, the caller writes it there
     /// @throws IllegalArgumentException if the run is resumed with a base of another origin; lists all differences
     /// @throws IOException if something cannot be read or written
-    public boolean hasBase(ObjectNode origin) throws IOException {
-        return opening.prepareBase(new RunConfig(origin, Set.of()));
+    public Optional<ObjectNode> base(ObjectNode origin) throws IOException {
+        return opening.base(new RunConfig(origin, Set.of()));
+    }
+
+    /// Says that the base is complete.
+    ///
+    /// @param result what to keep of its making
+    /// @throws IOException if it cannot be written
+    public void baseMade(ObjectNode result) throws IOException {
+        DurableFiles.replace(contents.inRun(RunContents.BASE_RESULT), result);
     }
 
     /// @return X/run/base

@@ -10,6 +10,7 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import java.util.stream.Collectors;
 
 /// The rules by which a run begins, goes on, or is refused.
@@ -39,7 +40,7 @@ record RunOpening(RunContents contents, RunFolder.Opening opening) {
             requireUsable();
             requireNoRun();
             if (opening == RunFolder.Opening.OVERWRITE
-                    && (contents.hasRun() || contents.hasBase() || contents.hasOther())) {
+                    && (contents.hasRun() || contents.baseOrigin().isPresent() || contents.hasOther())) {
                 contents.discard();
             }
             return lock;
@@ -61,23 +62,23 @@ record RunOpening(RunContents contents, RunFolder.Opening opening) {
         contents.deleteLeftovers();
     }
 
-    /// Makes the folder ready for a base. Only for the holder of the lock.
+    /// Makes the folder ready for a base, if it has not the one that is asked for. Only for the holder of the lock.
     ///
     /// @param origin what decides about the base
-    /// @return whether it is there already
-    boolean prepareBase(RunConfig origin) throws IOException {
-        if (contents.hasBaseOrigin()) {
-            List<RunConfig.Difference> differences = origin.differencesTo(contents.baseOrigin());
-            if (differences.isEmpty()) {
-                return contents.hasBase();
-            }
-            if (opening == RunFolder.Opening.RESUME) {
+    /// @return what was kept of its making, if it is there
+    Optional<ObjectNode> base(RunConfig origin) throws IOException {
+        Optional<ObjectNode> before = contents.baseOrigin();
+        if (before.isPresent()) {
+            List<RunConfig.Difference> differences = origin.differencesTo(before.get());
+            if (!differences.isEmpty() && opening == RunFolder.Opening.RESUME) {
                 throw differs(differences);
             }
-            contents.deleteBase();
+            if (differences.isEmpty() && contents.baseResult().isPresent()) {
+                return contents.baseResult();
+            }
         }
-        contents.writeBaseOrigin(origin);
-        return false;
+        contents.beginBase(origin);
+        return Optional.empty();
     }
 
     /// Refuses what must not even get a lock file.

@@ -17,6 +17,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
@@ -102,11 +103,12 @@ class RunFolderTest {
     @Test
     void aBaseIsMadeOnceAndKeptWithTheRun() throws IOException {
         try (RunFolder run = RunFolder.claim(out, Opening.NEW)) {
-            assertFalse(run.hasBase(origin(0.25)));
+            assertTrue(run.base(origin(0.25)).isEmpty());
             makeBase(run);
+            run.baseMade(origin(0.75));
         }
         try (RunFolder run = RunFolder.claim(out, Opening.RESUME)) {
-            assertTrue(run.hasBase(origin(0.25)));
+            assertEquals(Optional.of(origin(0.75)), run.base(origin(0.25)));
             run.configure(config(8, 10));
             run.save(state(1));
         }
@@ -114,25 +116,27 @@ class RunFolderTest {
             assertEquals(
                     "the run at " + out + " differs from this command: ratio is 0.5, was 0.25;"
                             + " --accept-changes goes on all the same",
-                    assertThrows(IllegalArgumentException.class, () -> run.hasBase(origin(0.5))).getMessage());
+                    assertThrows(IllegalArgumentException.class, () -> run.base(origin(0.5))).getMessage());
         }
         try (RunFolder run = RunFolder.claim(out, Opening.RESUME_WITH_CHANGES)) {
-            assertFalse(run.hasBase(origin(0.5)));
+            assertTrue(run.base(origin(0.5)).isEmpty());
             assertFalse(Files.exists(run.baseFolder()));
         }
         try (RunFolder run = RunFolder.claim(out, Opening.OVERWRITE)) {
             assertEquals(Set.of("lock"), names(run.path()));
-            assertFalse(run.hasBase(origin(0.25)));
+            assertTrue(run.base(origin(0.25)).isEmpty());
         }
     }
 
     @Test
     void aBaseThatWasKilledInTheMakingIsMadeAgain() throws IOException {
         try (RunFolder run = RunFolder.claim(out, Opening.NEW)) {
-            assertFalse(run.hasBase(origin(0.25)));
+            assertTrue(run.base(origin(0.25)).isEmpty());
+            makeBase(run);
         }
         try (RunFolder run = RunFolder.claim(out, Opening.RESUME)) {
-            assertFalse(run.hasBase(origin(0.25)));
+            assertTrue(run.base(origin(0.25)).isEmpty());
+            assertFalse(Files.exists(run.baseFolder()), "what is there may be another's");
         }
     }
 
