@@ -1,13 +1,21 @@
 package espalier.cli;
 
+import espalier.engine.model.ModelShape;
 import espalier.engine.prune.GqaFold;
 import espalier.engine.prune.Importance;
+import espalier.engine.prune.PruningMethod;
 import espalier.engine.prune.Reduction;
 import espalier.engine.prune.UnitScorer;
 import espalier.eval.CalibrationSampler;
+import espalier.eval.TextSource;
+import espalier.tokenizer.Tokenizer;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Option;
@@ -43,14 +51,14 @@ final class ScoringOptions {
     Path calibration;
 
     @Option(names = "--samples", paramLabel = "N", defaultValue = "10", description = "Samples (default: 10).")
-    int samples;
+    private int samples;
 
     @Option(
             names = "--tokens",
             paramLabel = "T",
             defaultValue = "64",
             description = "Tokens of a sample, the begin token included if the tokenizer adds one (default: 64).")
-    int tokens;
+    private int tokens;
 
     @Option(
             names = "--calibration-sampling",
@@ -80,32 +88,37 @@ final class ScoringOptions {
         return importance.needsCalibration();
     }
 
-    CalibrationSampler.Options sampling() {
-        return new CalibrationSampler.Options(samples, tokens, choice, seed);
+    /// @param model folder with the tokenizer
+    /// @param shape the model
+    /// @return calibration samples, if the scores need them
+    /// @throws IllegalArgumentException if samples of that length do not fit the model
+    /// @throws IOException if text or tokenizer cannot be read
+    Optional<PruningMethod.Samples> draw(Path model, ModelShape shape) throws IOException {
+        if (!needsCalibration()) {
+            return Optional.empty();
+        }
+        CalibrationSampler.Options sampling = new CalibrationSampler.Options(samples, tokens, choice, seed);
+        if (tokens > shape.maxPositions()) {
+            throw new IllegalArgumentException("--tokens must be at most %d, the model's context, got %d"
+                    .formatted(shape.maxPositions(), tokens));
+        }
+        CalibrationSampler sampler =
+                new CalibrationSampler(TextSource.read(calibration), Tokenizer.load(model), sampling);
+        Map<String, String> drawn = new TreeMap<>();
+        drawn.put("calibration_sampling", choice.name().toLowerCase(Locale.ROOT));
+        if (choice == CalibrationSampler.Choice.RANDOM) {
+            drawn.put("seed", Long.toString(seed));
+        }
+        return Optional.of(new PruningMethod.Samples(samples, tokens, step -> sampler.draw(step - 1), drawn));
     }
 
-    /// What the scores depend on, for the metadata of files.
-    Map<String, String> describe() {
-        UnitScorer.Settings settings = settings();
-        Map<String, String> described = new TreeMap<>();
-        described.put("method", "llm-pruner");
-        described.put("importance", settings.importance().label());
-        described.put("reduction", switch (settings.reduction()) {
-            case Reduction.Stacked stacked -> stacked.name().toLowerCase(Locale.ROOT);
-            case Reduction.Position position -> position.name().toLowerCase(Locale.ROOT);
-            case Reduction.Named named -> String.join(",", named.modules());
-        });
-        described.put("gqa_fold", settings.fold().name().toLowerCase(Locale.ROOT));
-        if (needsCalibration()) {
-            described.put("samples", Integer.toString(samples));
-            described.put("tokens", Integer.toString(tokens));
-            described.put("calibration_sampling", choice.name().toLowerCase(Locale.ROOT));
+    /// @return where scores are kept, if they are
+    /// @throws IOException if the folder around it does not exist
+    Optional<Path> scoresFile() throws IOException {
+        if (scores != null && !Files.isDirectory(scores.toAbsolutePath().getParent())) {
+            throw new NoSuchFileException(scores.toString(), null, "the folder of --scores does not exist");
         }
-        if (importance == Importance.RANDOM
-                || needsCalibration() && choice == CalibrationSampler.Choice.RANDOM) {
-            described.put("seed", Long.toString(seed));
-        }
-        return described;
+        return Optional.ofNullable(scores);
     }
 
     static final class ImportanceConverter implements ITypeConverter<Importance> {

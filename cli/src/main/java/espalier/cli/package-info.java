@@ -1,6 +1,9 @@
 /// The command line. [Main] lists the subcommands, one small class each: [PerplexityCommand], [GenerateCommand],
-/// [InspectCommand], [InitCommand]. What they share is in [JobCommand] (result as text or JSON, logging),
-/// [ModelOptions] (backend, threads) and [RunningModel].
+/// [InspectCommand], [InitCommand], [PruneCommand]. What they share is in [JobCommand] (result as text or JSON,
+/// logging), [ModelOptions] (backend, threads) and [RunningModel].
+///
+/// The options of [PruneCommand] come in groups: [SizeOptions], [WidthOptions], [SelectionOptions], [ScoringOptions];
+/// [PruneProgress] and [PruneResult] are what it shows.
 ///
 /// Flags, environment and system properties are read here and handed down as records.
 package espalier.cli;

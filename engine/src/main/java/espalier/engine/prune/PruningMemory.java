@@ -2,12 +2,28 @@ package espalier.engine.prune;
 
 import espalier.engine.model.Architecture;
 import espalier.engine.model.MemoryPlan;
+import espalier.engine.model.ModelFolder;
 import espalier.engine.model.ModelShape;
 import espalier.engine.model.ModelSize;
 
 /// How much memory a pruning will need.
 public final class PruningMemory {
     private PruningMemory() {}
+
+    /// @param base the model
+    /// @param method how it is pruned
+    /// @return the plan
+    public static MemoryPlan of(ModelFolder base, PruningMethod method) {
+        Architecture architecture = Architecture.forModelType(base.config().modelType());
+        ModelShape shape = base.model().shape();
+        long weights = base.checkpoint().bytes();
+        return switch (method) {
+            case PruningMethod.FirstLayers _ -> withoutGradients(architecture, shape, weights);
+            case PruningMethod.ByGroups groups -> groups.samples()
+                    .map(samples -> withGradients(architecture, shape, weights, samples.count(), samples.tokens()))
+                    .orElseGet(() -> withoutGradients(architecture, shape, weights));
+        };
+    }
 
     /// A pruning whose scores need gradients.
     ///
@@ -34,7 +50,8 @@ public final class PruningMemory {
         return plan.with("cut_layer", cutLayer(architecture, shape, weightBytes));
     }
 
-    /// What [espalier.engine.model.StreamedModel] holds at most of the smaller model: one layer, embedding and lm_head, as large as before.
+    /// What [espalier.engine.model.StreamedModel] holds at most of the smaller model: one layer, embedding and lm_head,
+    /// as large as before.
     private static long cutLayer(Architecture architecture, ModelShape shape, long weightBytes) {
         ModelSize size = ModelSize.of(architecture, shape);
         long inLayers = size.layers().stream().mapToLong(ModelSize.LayerSize::parameters).sum();

@@ -5,6 +5,7 @@
 /// matrices, [Selection] decides which units leave, and a [PruningPlan] says what is kept. [TargetSearch] finds the
 /// ratio that reaches a wanted size.
 ///
+/// [Pruning] is the entry: a folder, a [PruningMethod] and a [PruningWatch] go in, a [Pruned] model comes out.
 /// [LlmPruner] goes from a folder to a plan: [UnitScorer] scores, with `TaylorScores` reducing gradients while a
 /// backward runs, and a [ScoresFile] keeps scores for other ratios. [Compaction] goes from a plan to a proved smaller
 /// folder: `Surgery` works out the cut of each tensor, `PrunedWeights` are the cut tensors of a
