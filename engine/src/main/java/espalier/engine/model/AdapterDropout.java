@@ -8,6 +8,7 @@ import espalier.kernels.Dropout;
 ///
 /// Masks are made again from their key in the backward (see [Dropout]). A token's mask depends on its sequence's row in
 /// the whole batch of a step and on its position there, so a batch cut into micro-batches is masked as it is whole.
+/// One projection's input at a time is held a second time, `[tokens, in]`, in the forward and in the backward.
 ///
 /// @param probability that an element is dropped, in `[0, 65535/65536]`, rounded to a multiple of 1/65536
 /// @param seed of the run

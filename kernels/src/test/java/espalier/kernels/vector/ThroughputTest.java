@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import espalier.kernels.Backends;
 import espalier.kernels.ChildJvm;
 import espalier.kernels.DType;
+import espalier.kernels.Dropout;
 import espalier.kernels.Ops;
 import espalier.kernels.StoredMatrix;
 import espalier.kernels.Tensor;
@@ -27,8 +28,9 @@ import org.junit.jupiter.api.Test;
 /// or time is up. In a process of its own, whose profiles no other test has written to.
 ///
 /// Measured on Zen 5 under a load of 6 on 2 processors, 512-bit lanes (256, 128): linear of 96 rows 1.33 to 1.34 (1.25,
-/// 1.21), of 1 row 1.16 to 1.21 (1.31, 1.41), cross-entropy 4.7 to 4.8 (3.7, 3.6), swiglu 2.4 to 2.5 (2.5, 2.4). The
-/// limits are less than twice the largest of them: no slowness by a factor of 3 is within.
+/// 1.21), of 1 row 1.16 to 1.21 (1.31, 1.41), cross-entropy 4.7 to 4.8 (3.7, 3.6), swiglu 2.4 to 2.5 (2.5, 2.4),
+/// dropout 2.5 to 2.6 (2.6, 2.6). The limits are less than twice the largest of them: no slowness by a factor of 3 is
+/// within.
 ///
 /// Runs with the slow tests: the same kernel can be compiled well in one process and badly in the next.
 @Tag("slow")
@@ -51,6 +53,7 @@ class ThroughputTest {
                 fewRows(ops, memory, arena);
                 softmax(ops, memory);
                 swiglu(ops, memory);
+                dropout(ops, memory);
             }
         }
 
@@ -130,6 +133,20 @@ class ThroughputTest {
             Tensor other = filled(ops, memory, tokens, ffn);
             int registers = tokens * ffn / L;
             compare("swiglu", 5, new Work(1, () -> ops.swiglu(y, gate, up, Tensor.NONE)),
+                    new Work(1, () -> polynomial(other.address(), registers)));
+        }
+
+        /// Its random bits are integer arithmetic, 15 operations an element.
+        private static void dropout(Ops ops, Workspace memory) {
+            int tokens = 64;
+            int hidden = 1536;
+            Tensor x = filled(ops, memory, tokens, hidden);
+            Tensor y = filled(ops, memory, tokens, hidden);
+            Tensor other = filled(ops, memory, tokens, hidden);
+            int registers = tokens * hidden / L;
+            Dropout key = new Dropout(0.1, 1, 2, 3, 4);
+            int[] zeros = new int[tokens];
+            compare("dropout", 5, new Work(1, () -> ops.dropout(y, x, key, zeros, zeros, false)),
                     new Work(1, () -> polynomial(other.address(), registers)));
         }
 
