@@ -55,52 +55,98 @@ record AdapterTraining(
     /// How long a process that is told to end may go on, to save its state.
     private static final Duration GRACE = Duration.ofSeconds(60);
 
-    /// What the files hold.
-    private record Loaded(Examples training, Examples validation, long rows, long skippedRows, ArrayNode described) {}
+    /// What the files hold, and what is asked for with them; all that can be wrong about it was found.
+    ///
+    /// @param settings of the run
+    /// @param training examples that are learnt from
+    /// @param validation examples held out
+    /// @param rows of all files
+    /// @param skippedRows of these, those with nothing to learn
+    /// @param described the files
+    record Prepared(
+            TrainingSettings settings,
+            Examples training,
+            Examples validation,
+            long rows,
+            long skippedRows,
+            ObjectNode described) {}
+
+    /// What was found.
+    ///
+    /// @param json the keys of docs/json.md
+    /// @param stages rows that were measured
+    record Done(ObjectNode json, List<ObjectNode> stages) {}
+
+    /// Reads the data.
+    ///
+    /// @param model that will be trained, or one of the same tokenizer and context
+    /// @param folder where it lies
+    Prepared prepare(ModelFolder model, Path folder) throws IOException {
+        int maxLength = Math.min(options.maxLength, model.model().shape().maxPositions());
+        List<TrainingData> files = read(model, Tokenizer.load(folder), maxLength);
+        List<Example> all = new ArrayList<>();
+        files.forEach(file -> all.addAll(file.examples().list()));
+        long rows = files.stream().mapToLong(TrainingData::rows).sum();
+        long skipped = files.stream().mapToLong(TrainingData::skippedRows).sum();
+        if (skipped > 0) {
+            LOG.log(Level.INFO, "%d of %d rows have nothing to learn within %d tokens and are skipped"
+                    .formatted(skipped, rows, maxLength));
+        }
+        Examples examples = new Examples(all);
+        Split split = Split.of(examples.size(), options.validationRows(examples.size()), options.seed);
+        TrainingSettings settings = options.settings(split.training().length);
+        options.learningRate(settings.steps());
+        ObjectNode described = Json.object();
+        ArrayNode list = described.putArray("files");
+        files.forEach(file -> list.add(describe(file)));
+        described.put("max_length", maxLength);
+        return new Prepared(
+                settings,
+                examples.pick(split.training()),
+                examples.pick(split.validation()),
+                rows,
+                skipped,
+                described);
+    }
 
     /// Trains and writes.
     ///
+    /// @param prepared from [#prepare]
     /// @param base the model
     /// @param baseFolder where it lies
     /// @param out the folder to make
-    /// @param opening what to do with a run that is there
-    /// @param origin what else decides about the result
-    /// @param stages measures the result for the report, given what was found; while the run is still locked
-    /// @return the keys of docs/json.md; nothing if a signal asked the run to stop
-    Optional<ObjectNode> run(
-            ModelFolder base, Path baseFolder, Path out, RunFolder.Opening opening, ObjectNode origin, Stages stages)
+    /// @param run its run directory, claimed
+    /// @param stages measures the result for the report, while the run is still locked
+    /// @return what was found; nothing if a signal asked the run to stop
+    Optional<Done> run(
+            Prepared prepared, ModelFolder base, Path baseFolder, Path out, RunFolder run, Stages stages)
             throws IOException {
-        ModelShape shape = base.model().shape();
-        int maxLength = Math.min(options.maxLength, shape.maxPositions());
-        Tokenizer tokenizer = Tokenizer.load(baseFolder);
-        Loaded loaded = load(base, tokenizer, maxLength);
-        TrainingSettings settings = options.settings(loaded.training.size());
         LoraTraining.Request training = new LoraTraining.Request(
-                initial(shape),
-                settings,
-                options.learningRate(settings.steps()),
+                initial(base.model().shape()),
+                prepared.settings,
+                options.learningRate(prepared.settings.steps()),
                 options.optimiser(),
-                loaded.training,
-                loaded.validation,
+                prepared.training,
+                prepared.validation,
                 memory);
         Finetuning.Request request = new Finetuning.Request(
                 baseFolder.toString(), training, merge, CheckpointWriter.Options.DEFAULT.shardBytes());
-        origin.set("files", loaded.described);
-        origin.put("max_length", maxLength);
+        run.configure(Finetuning.configuration(base, request, prepared.described));
+        // A signal waits for the folder of the run to be closed, which the caller does after this.
         try (GracefulStop stop = GracefulStop.register(GRACE);
-                RunFolder run = RunFolder.open(out, Finetuning.configuration(base, request, origin), opening);
                 TrainingMeter meter = new TrainingMeter(terminal, stop)) {
             Optional<ObjectNode> result = Finetuning.run(base, request, run, meter);
-            if (result.isPresent()) {
-                ObjectNode json = result.get();
-                json.put("trained_parameters", training.initial().parameters());
-                json.put("rows", loaded.rows);
-                json.put("skipped_rows", loaded.skippedRows);
-                List<ObjectNode> measured = stages.measure(json);
-                json.put("peak_bytes", PeakMemory.bytes());
-                writeReport(run, out, json, measured);
+            if (result.isEmpty()) {
+                return Optional.empty();
             }
-            return result;
+            ObjectNode json = result.get();
+            json.put("trained_parameters", training.initial().parameters());
+            json.put("data_rows", prepared.rows);
+            json.put("skipped_rows", prepared.skippedRows);
+            List<ObjectNode> measured = stages.measure(json);
+            json.put("peak_bytes", PeakMemory.bytes());
+            writeReport(run, out, json, measured);
+            return Optional.of(new Done(json, measured));
         }
     }
 
@@ -110,7 +156,7 @@ record AdapterTraining(
         /// Nothing is measured.
         Stages NONE = json -> List.of();
 
-        /// @param json what was found so far; may be added to
+        /// @param json what was found so far
         /// @return a row for each stage: stage, parameters, perplexity, seconds
         List<ObjectNode> measure(ObjectNode json) throws IOException;
     }
@@ -128,37 +174,21 @@ record AdapterTraining(
                 : LoraState.initial(shape, options.lora(shape.layers().size()), options.seed);
     }
 
-    private Loaded load(ModelFolder base, Tokenizer tokenizer, int maxLength) throws IOException {
-        OptionalInt begin = base.config().bosId().isPresent() ? base.config().bosId() : tokenizer.bosId();
+    private List<TrainingData> read(ModelFolder model, Tokenizer tokenizer, int maxLength) throws IOException {
+        OptionalInt begin = model.config().bosId().isPresent() ? model.config().bosId() : tokenizer.bosId();
         OptionalInt end = tokenizer.eosId();
-        if (end.isEmpty() && !base.config().eosIds().isEmpty()) {
-            end = OptionalInt.of(base.config().eosIds().getFirst());
+        if (end.isEmpty() && !model.config().eosIds().isEmpty()) {
+            end = OptionalInt.of(model.config().eosIds().getFirst());
         }
-        TrainingFile.Options reading = TrainingFile.Options.of(maxLength, begin, end);
-        if (options.noTemplate) {
-            reading = reading.withPrompt(PromptStyle.PLAIN);
-        }
-        ArrayNode described = Json.object().arrayNode();
-        List<Example> all = new ArrayList<>();
-        long rows = 0;
-        long skipped = 0;
+        TrainingFile.Options reading = TrainingFile.Options.of(maxLength, begin, end)
+                .withPrompt(options.noTemplate ? PromptStyle.PLAIN : PromptStyle.ALPACA);
+        List<TrainingData> files = new ArrayList<>();
         for (Path file : data) {
             try (ProgressMeter meter = new ProgressMeter(terminal, "bytes read")) {
-                TrainingData read = TrainingFile.read(file, tokenizer, reading, meter);
-                all.addAll(read.examples().list());
-                rows += read.rows();
-                skipped += read.skippedRows();
-                described.add(describe(read));
+                files.add(TrainingFile.read(file, tokenizer, reading, meter));
             }
         }
-        if (skipped > 0) {
-            LOG.log(Level.INFO, "%d of %d rows have nothing to learn within %d tokens and are skipped"
-                    .formatted(skipped, rows, maxLength));
-        }
-        Examples examples = new Examples(all);
-        Split split = Split.of(examples.size(), options.validationRows(examples.size()), options.seed);
-        return new Loaded(
-                examples.pick(split.training()), examples.pick(split.validation()), rows, skipped, described);
+        return files;
     }
 
     private static ObjectNode describe(TrainingData data) {

@@ -81,20 +81,21 @@ final class FinetuneCommand extends JobCommand {
         if (initial != null) {
             Folders.checkApart(out, "--init-adapter", initial);
         }
-        RunFolder.Opening opening = running.opening();
-        RunFolder.check(out, opening);
-        try (Ops ops = options.open(); ModelFolder base = ModelFolder.open(model, ops)) {
-            AdapterTraining job = new AdapterTraining(
-                    terminal(),
-                    training,
-                    data,
-                    Optional.ofNullable(initial),
-                    !noMerge,
-                    memory == null ? RunMemory.available() : memory);
-            return job.run(base, model, out, opening, Json.object(), AdapterTraining.Stages.NONE)
-                    .map(json -> result(json, ops))
-                    .orElseThrow(() -> new InterruptedException(
-                            out + " has the state of the run up to now; --resume goes on"));
+        AdapterTraining job = new AdapterTraining(
+                terminal(),
+                training,
+                data,
+                Optional.ofNullable(initial),
+                !noMerge,
+                memory == null ? RunMemory.available() : memory);
+        try (RunFolder run = RunFolder.claim(out, running.opening());
+                Ops ops = options.open();
+                ModelFolder base = ModelFolder.open(model, ops)) {
+            AdapterTraining.Prepared prepared = job.prepare(base, model);
+            base.checkpoint().checkFinite(bytes -> {});
+            return job.run(prepared, base, model, out, run, AdapterTraining.Stages.NONE)
+                    .map(done -> result(done.json(), ops))
+                    .orElseThrow(() -> JobCommand.stopped(out));
         }
     }
 
@@ -102,10 +103,11 @@ final class FinetuneCommand extends JobCommand {
         json.put("model", model.toString());
         json.put("out", out.toString());
         ModelOptions.describe(json, ops);
-        return new Result(json, summary(json));
+        return new Result(json, summary(out, json));
     }
 
-    private String summary(ObjectNode json) {
+    /// The keys of a fine-tuning for people.
+    static String summary(Path out, ObjectNode json) {
         String validation = json.path("validation_loss").isNumber()
                 ? "validation loss %.4f before, %.4f at step %d, which is written".formatted(
                         json.get("initial_validation_loss").doubleValue(),

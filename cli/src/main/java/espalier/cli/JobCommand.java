@@ -2,6 +2,7 @@ package espalier.cli;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
+import java.nio.file.Path;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -60,6 +61,17 @@ abstract class JobCommand implements Callable<Integer> {
 
     final boolean debug() {
         return debug;
+    }
+
+    /// @return whether the command line has an option whose name begins so
+    final boolean hasOption(String prefix) {
+        return spec.commandLine().getParseResult().matchedOptions().stream()
+                .anyMatch(option -> option.longestName().startsWith(prefix));
+    }
+
+    /// @return what a job ends with that a signal asked to stop; the process exits with the signal's code
+    static InterruptedException stopped(Path out) {
+        return new InterruptedException(out + " has the state of the run up to now; --resume goes on");
     }
 
     /// @return an error in the command line, exit code 2

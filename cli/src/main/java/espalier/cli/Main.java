@@ -21,7 +21,7 @@ public final class Main {
 
     static int run(String[] arguments, Terminal terminal) {
         CommandLine line = new CommandLine(new Root())
-                .addSubcommand(new PruneCommand(terminal))
+                .addSubcommand(new PruneCommand(terminal).line())
                 .addSubcommand(new FinetuneCommand(terminal))
                 .addSubcommand(new PerplexityCommand(terminal))
                 .addSubcommand(new GenerateCommand(terminal))

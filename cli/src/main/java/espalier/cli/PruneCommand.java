@@ -1,5 +1,6 @@
 package espalier.cli;
 
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import espalier.engine.model.ModelFolder;
 import espalier.engine.model.ModelShape;
 import espalier.engine.prune.LlmPruner;
@@ -7,12 +8,19 @@ import espalier.engine.prune.NormRule;
 import espalier.engine.prune.Pruned;
 import espalier.engine.prune.Pruning;
 import espalier.engine.prune.PruningMethod;
+import espalier.engine.train.RunFolder;
 import espalier.engine.weights.CheckpointWriter;
 import espalier.kernels.DType;
 import espalier.kernels.Ops;
 import java.io.IOException;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -30,6 +38,7 @@ import picocli.CommandLine.Option;
             "  espalier prune --model M --out X --ratio 0.25 --layers 4:26 --calibration c4.jsonl.gz",
             "  espalier prune --model M --out X --target-total 0.2 --importance l2 --uniform",
             "  espalier prune --model M --out X --mode layer --keep-layers 20",
+            "  espalier prune --model M --out X --ratio 0.25 --calibration c4.jsonl.gz --recover alpaca.jsonl.gz",
             "",
             "The result is proved equal to the masked model before it gets its name.",
         })
@@ -48,8 +57,8 @@ final class PruneCommand extends JobCommand {
     @Option(names = "--out", required = true, paramLabel = "FOLDER", description = "The folder to make.")
     private Path out;
 
-    @Option(names = "--overwrite", description = "Replace --out if it is a checkpoint folder.")
-    private boolean overwrite;
+    @Mixin
+    private RunOptions running;
 
     @Mixin
     private SizeOptions size;
@@ -80,58 +89,116 @@ final class PruneCommand extends JobCommand {
     @Mixin
     private ModelOptions options;
 
+    @Option(
+            names = "--recover",
+            paramLabel = "FILE",
+            description = "Then train adapters on this data and merge them, as finetune does with its --data; its other "
+                    + "options begin with --recover- here.")
+    private List<Path> recover = List.of();
+
+    @Mixin
+    private EvalOptions eval;
+
+    private final TrainingOptions recovery = new TrainingOptions();
+
     PruneCommand(Terminal terminal) {
         super(terminal);
+    }
+
+    /// @return this command as picocli knows it, with the options of the recovery
+    CommandLine line() {
+        CommandLine line = new CommandLine(this);
+        PrefixedOptions.add(line.getCommandSpec(), recovery, "recover-");
+        return line;
     }
 
     @Override
     Result run() throws Exception {
         long start = System.nanoTime();
-        check(out);
+        checkOptions();
+        Folders.require(model);
+        for (Map.Entry<String, Path> read : filesRead().entrySet()) {
+            Folders.checkApart(out, read.getKey(), read.getValue());
+        }
+        RunFolder.Opening opening = running.opening();
+        if (!recover.isEmpty()) {
+            AdapterTraining training =
+                    new AdapterTraining(terminal(), recovery, recover, Optional.empty(), true, memory());
+            return new Recovery(this, model, out, training, eval).run(opening, options);
+        }
+        if (opening == RunFolder.Opening.RESUME || opening == RunFolder.Opening.RESUME_WITH_CHANGES) {
+            throw usage("--resume needs --recover: pruning alone has no run to go on with");
+        }
+        if (Files.exists(out) && !running.overwrites()) {
+            throw new FileAlreadyExistsException(out.toString(), null, "--out exists already; --overwrite replaces it");
+        }
+        CheckpointWriter.checkTarget(out, running.overwrites());
         try (Ops ops = options.open()) {
-            Pruned pruned = prune(ops, out);
+            Pruned pruned = prune(ops, out, running.overwrites());
             return PruneResult.of(model, pruned, (System.nanoTime() - start) * 1e-9);
         }
     }
 
-    /// Refuses what can be seen to be wrong before the model is opened.
-    ///
-    /// @param target the folder to make
-    void check(Path target) throws IOException {
-        checkOptions();
-        Folders.require(model);
-        Folders.checkOut(target, overwrite, "--model", model);
+    /// What lies outside the folder to make, by the option that names it.
+    private Map<String, Path> filesRead() {
+        Map<String, Path> files = new LinkedHashMap<>();
+        files.put("--model", model);
         if (scoring.scores != null) {
-            Folders.checkOut(target, overwrite, "--scores", scoring.scores);
+            files.put("--scores", scoring.scores);
         }
         if (scoring.calibration != null) {
-            Folders.checkOut(target, overwrite, "--calibration", scoring.calibration);
+            files.put("--calibration", scoring.calibration);
         }
-        CheckpointWriter.checkTarget(target, overwrite);
+        recover.forEach(file -> files.put("--recover", file));
+        if (eval.given()) {
+            files.put("--eval-data", eval.data);
+        }
+        return files;
+    }
+
+    private long memory() {
+        return memory == null ? RunMemory.available() : memory;
     }
 
     /// Prunes as the options say, and only that: whatever follows works on the folder.
     ///
     /// @param ops the backend
     /// @param target the folder to make, checked
+    /// @param overwrite whether it is replaced if it exists
     /// @return what was written
-    Pruned prune(Ops ops, Path target) throws IOException {
+    Pruned prune(Ops ops, Path target, boolean overwrite) throws IOException {
         try (ModelFolder base = ModelFolder.open(model, ops);
                 PruneProgress progress = new PruneProgress(terminal(), target)) {
             Pruning.Request request = new Pruning.Request(
                     target,
                     Optional.ofNullable(dtype),
                     new CheckpointWriter.Options(CheckpointWriter.Options.DEFAULT.shardBytes(), overwrite),
-                    memory == null ? RunMemory.available() : memory);
-            PruningMethod chosen = switch (method) {
-                case LLM_PRUNER -> llmPruner(base.model().shape());
-            };
-            return Pruning.run(base, chosen, request, progress);
+                    memory());
+            return Pruning.run(base, method(base.model().shape()), request, progress);
         }
+    }
+
+    /// @param ops the backend
+    /// @return all that decides about what [#prune] writes
+    ObjectNode origin(Ops ops) throws IOException {
+        try (ModelFolder base = ModelFolder.open(model, ops)) {
+            ObjectNode origin = Json.object();
+            Pruning.origin(base, method(base.model().shape()), Optional.ofNullable(dtype)).forEach(origin::put);
+            return origin;
+        }
+    }
+
+    private PruningMethod method(ModelShape shape) throws IOException {
+        return switch (method) {
+            case LLM_PRUNER -> llmPruner(shape);
+        };
     }
 
     private void checkOptions() {
         boolean layerMode = widths.mode == WidthOptions.Mode.LAYER;
+        if (recover.isEmpty() && (eval.given() || hasOption("--recover-"))) {
+            throw usage("--eval-data and --recover-... need --recover");
+        }
         if (layerMode ? size.given() : size.target().isEmpty()) {
             throw usage(layerMode
                     ? "--mode layer takes --keep-layers, not --ratio, --target-prunable or --target-total"

@@ -83,9 +83,9 @@ public record MemoryPlan(Map<String, Long> parts) {
             case ACTIVATIONS -> hidden * (shape.layers().size() + 1L)
                     + shape.layers().stream().mapToLong(layer -> layerWidth(shape, layer)).sum();
         };
-        // normed, rstd, its gradient; the gradient that travels, the output of a layer that is computed again; the
-        // widest input of an adapter, dropped.
-        long travelling = 4L * hidden + 1 + Math.max(hidden, widestInput(shape));
+        // normed, rstd, its gradient; the gradient that travels, the output of a layer that is computed again; labelled
+        // rows and their gradient; the widest input of an adapter, dropped.
+        long travelling = 6L * hidden + 1 + Math.max(hidden, widestInput(shape));
         Map<String, Long> parts = new LinkedHashMap<>();
         parts.put("weights", weightBytes);
         parts.put("activations", floats(Math.multiplyExact(tokens, kept)) + GROWTH);

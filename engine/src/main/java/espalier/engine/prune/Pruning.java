@@ -70,6 +70,27 @@ public final class Pruning {
                 written);
     }
 
+    /// All that decides about the result of [#run], to tell whether one that is there is the one that is asked for.
+    ///
+    /// @param base the model
+    /// @param method how to choose what goes
+    /// @param dtype element type of the result; empty for each tensor's own
+    /// @return settings, and hashes of weights and samples
+    /// @throws IOException if weights or samples cannot be read
+    public static Map<String, String> origin(ModelFolder base, PruningMethod method, Optional<DType> dtype)
+            throws IOException {
+        Map<String, String> origin = MethodSettings.ofPlan(method);
+        origin.put("dtype", dtype.map(DType::name).orElse("as stored"));
+        switch (method) {
+            case PruningMethod.FirstLayers first -> origin.put("weights", base.checkpoint().fingerprint());
+            case PruningMethod.ByGroups groups -> {
+                origin.putAll(MethodSettings.ofScores(groups, base));
+                origin.put("target", groups.settings().target().toString());
+            }
+        }
+        return origin;
+    }
+
     private static Choice firstLayers(ModelFolder base, PruningMethod.FirstLayers method, PruningWatch watch)
             throws IOException {
         PruningPlan plan = PruningPlan.keepFirstLayers(base.model().shape(), method.count());

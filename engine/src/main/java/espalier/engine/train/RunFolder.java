@@ -33,6 +33,7 @@ public final class RunFolder implements RunRecord, AutoCloseable {
     private final RunContents contents;
     private final RunOpening opening;
     private final RunLock lock;
+    private boolean isBegun;
     /// Null before the run is configured.
     private JsonLines metrics;
     private long lastMetric;
@@ -53,15 +54,6 @@ public final class RunFolder implements RunRecord, AutoCloseable {
         this.contents = contents;
         this.opening = opening;
         this.lock = lock;
-    }
-
-    /// Refuses, before long work and without a trace, what [#open] would refuse whatever the configuration.
-    ///
-    /// @param out X
-    /// @param opening what to do with what is there
-    /// @throws IOException as [#open]
-    public static void check(Path out, Opening opening) throws IOException {
-        new RunOpening(new RunContents(out), opening).check();
     }
 
     /// Starts a run or goes on with one, and locks its folder.
@@ -87,7 +79,8 @@ public final class RunFolder implements RunRecord, AutoCloseable {
         }
     }
 
-    /// Locks a folder for a run whose configuration is not known yet, because its base must be made first.
+    /// Locks a folder for a run whose configuration is not known yet. What is to be replaced stays until the run is
+    /// configured or its base is asked for; a claim that comes to neither leaves no trace.
     ///
     /// @param out X; the folder around it must exist
     /// @param opening what to do with what is there
@@ -105,6 +98,7 @@ public final class RunFolder implements RunRecord, AutoCloseable {
     /// @throws IllegalArgumentException if the run is resumed with another configuration; lists all differences
     /// @throws IOException as [#open]
     public void configure(RunConfig config) throws IOException {
+        begin();
         opening.configure(config);
         List<ObjectNode> lines = metrics();
         lastMetric = lines.isEmpty() ? -1 : lines.getLast().path("step").asLong();
@@ -118,7 +112,16 @@ public final class RunFolder implements RunRecord, AutoCloseable {
     /// @throws IllegalArgumentException if the run is resumed with a base of another origin; lists all differences
     /// @throws IOException if something cannot be read or written
     public Optional<ObjectNode> base(ObjectNode origin) throws IOException {
+        begin();
         return opening.base(new RunConfig(origin, Set.of()));
+    }
+
+    /// What is to be replaced stays until something takes its place.
+    private void begin() throws IOException {
+        if (!isBegun) {
+            opening.discardOld();
+            isBegun = true;
+        }
     }
 
     /// Says that the base is complete.

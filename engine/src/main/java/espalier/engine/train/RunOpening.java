@@ -18,16 +18,7 @@ import java.util.stream.Collectors;
 /// @param contents of the folder
 /// @param opening what the user asked for
 record RunOpening(RunContents contents, RunFolder.Opening opening) {
-    /// Refuses what [#open] would refuse, as far as that can be told without the configuration; changes nothing.
-    void check() throws IOException {
-        requireUsable();
-        if (Files.exists(contents.inRun(RunLock.NAME))) {
-            RunLock.take(contents.out(), contents.run()).close();
-        }
-        requireNoRun();
-    }
-
-    /// @return the lock, held; what may be replaced is gone, what may be continued is as it was
+    /// @return the lock, held; what is there is as it was
     RunLock claim() throws IOException {
         requireUsable();
         createFolders();
@@ -39,14 +30,18 @@ record RunOpening(RunContents contents, RunFolder.Opening opening) {
             // What was looked at before the lock may have changed.
             requireUsable();
             requireNoRun();
-            if (opening == RunFolder.Opening.OVERWRITE
-                    && (contents.hasRun() || contents.baseOrigin().isPresent() || contents.hasOther())) {
-                contents.discard();
-            }
             return lock;
         } catch (Throwable e) {
             lock.close();
             throw e;
+        }
+    }
+
+    /// Deletes what is to be replaced. Only for the holder of the lock.
+    void discardOld() throws IOException {
+        if (opening == RunFolder.Opening.OVERWRITE
+                && (contents.hasRun() || contents.baseOrigin().isPresent() || contents.hasOther())) {
+            contents.discard();
         }
     }
 

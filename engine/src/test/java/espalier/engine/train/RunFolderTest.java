@@ -123,8 +123,9 @@ class RunFolderTest {
             assertFalse(Files.exists(run.baseFolder()));
         }
         try (RunFolder run = RunFolder.claim(out, Opening.OVERWRITE)) {
-            assertEquals(Set.of("lock"), names(run.path()));
+            assertTrue(Files.exists(run.path().resolve("config.json")), "what is to be replaced stays at first");
             assertTrue(run.base(origin(0.25)).isEmpty());
+            assertEquals(Set.of("lock", "base.json"), names(run.path()));
         }
     }
 
