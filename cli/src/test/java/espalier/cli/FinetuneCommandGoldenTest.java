@@ -1,0 +1,198 @@
+package espalier.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Set;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/// `finetune` and `prune --recover` on a small model, from the command line to the files.
+class FinetuneCommandGoldenTest {
+    @TempDir
+    private Path folder;
+
+    private Path out;
+    private Path data;
+
+    @BeforeEach
+    void makeData() throws IOException {
+        out = Files.createDirectory(folder.resolve("results")).resolve("x");
+        data = folder.resolve("rows.jsonl");
+        StringBuilder rows = new StringBuilder();
+        for (int i = 0; i < 40; i++) {
+            rows.append(i % 4 == 0
+                    ? "{\"text\": \"Once upon a time there was a cat number %d. It was happy.\"}%n".formatted(i)
+                    : "{\"instruction\": \"Say %d.\", \"input\": \"\", \"output\": \"It is %d and a dog.\"}%n"
+                            .formatted(i, i));
+        }
+        Files.writeString(data, rows);
+    }
+
+    private Cli finetune(Object... more) {
+        return finetuneTo(out, more);
+    }
+
+    private Cli finetuneTo(Path target, Object... more) {
+        List<Object> fixed = List.of(
+                "finetune", "--model", PruneRuns.small(), "--data", data, "--out", target, "--steps", 4, "--batch", 4,
+                "--micro-batch", 2, "--max-length", 256, "--lora-rank", 2, "--lr", "1e-3", "--eval-every", 2);
+        return Cli.run(Stream.concat(fixed.stream(), Stream.of(more)).toArray());
+    }
+
+    @Test
+    void theDocumentedKeysAndFiles() throws IOException {
+        JsonNode json = finetune("--json").json();
+        for (String key : List.of(
+                "steps", "tokens", "loss", "validation_loss", "seconds", "tokens_per_second", "peak_bytes")) {
+            assertTrue(json.get(key).isNumber(), key + " in " + json);
+        }
+        assertEquals(4, json.get("steps").intValue());
+        assertEquals(40, json.get("data_rows").intValue());
+        assertEquals(0, json.get("skipped_rows").intValue());
+        assertEquals(64, json.get("sha256").textValue().length());
+        assertTrue(PruneRuns.names(out).containsAll(
+                Set.of("adapter", "config.json", "model.safetensors", "run", "tokenizer.json")));
+        assertTrue(Files.readString(out.resolve("run/report.html")).contains("Fine-tuning of x"));
+        assertEquals(0, Cli.run("generate", "--model", out, "--prompt", "Once", "--max-tokens", 3).exit());
+        // Finished: to go on finds nothing to do, and to start is refused.
+        assertEquals(json.get("sha256"), finetune("--resume", "--json").json().get("sha256"));
+        finetune().refused(out + ": exists already; it is replaced only on demand");
+        assertEquals(
+                json.get("sha256"), finetune("--overwrite", "--json").json().get("sha256"), "same seed, same bits");
+    }
+
+    @Test
+    void otherThreadsAndSettingsAreNamedOnResume() {
+        finetune("--threads", 2);
+        Cli other = finetune("--resume", "--threads", 1, "--lora-alpha", 8);
+        other.refused("the run at " + out + " differs from this command: lora.alpha is 8.0, was 16.0;"
+                + " machine.threads is 1, was 2; --accept-changes goes on all the same");
+        assertEquals(0, finetune("--resume", "--threads", 1, "--accept-changes").exit());
+        assertTrue(Files.exists(out.resolve("run/changes.jsonl")));
+    }
+
+    @Test
+    void withoutMergeAndWithOtherRanks() throws IOException {
+        finetune("--no-merge", "--targets", "q,down_proj", "--rank-of", "down_proj=4");
+        assertEquals(Set.of("adapter", "run"), PruneRuns.names(out));
+        JsonNode config = PruneRuns.JSON.readTree(out.resolve("adapter/adapter_config.json").toFile());
+        assertEquals("[\"q_proj\",\"down_proj\"]", config.get("target_modules").toString());
+        assertEquals(4, config.get("rank_pattern").get("model\\.layers\\.0\\.mlp\\.down_proj").intValue());
+        Path adapter = out.resolve("adapter");
+        Path next = folder.resolve("results/next");
+        assertEquals(0, finetuneTo(next, "--init-adapter", adapter).exit());
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', value = {
+        "--steps | 0 | steps must be positive, got 0",
+        "--lora-rank | 0 | lora rank must be positive, got 0",
+        "--lora-dropout | 1 | lora dropout is 1.0, expected a number in [0, 1)",
+        "--lr | -1 | learning rate is -1.0, expected a number that is not negative",
+        "--lr | NaN | learning rate is NaN, expected a number that is not negative",
+        "--batch | 0 | --batch must be positive, got 0",
+        "--micro-batch | 0 | micro-batch must be positive, got 0",
+        "--clip | -1 | clip is -1.0, expected a number that is not negative",
+        "--eval-every | 0 | steps between validations must be positive, got 0",
+        "--max-length | 1 | max length must be at least 2 tokens, got 1",
+        "--targets | x | adapters of x_proj are not supported; known: q_proj, k_proj, v_proj, o_proj, gate_proj, "
+                + "up_proj, down_proj",
+        "--epochs | 2 | --steps and --epochs exclude each other",
+        "--rank-of | z=3 | a lora rank is given for z, which is no target of this model",
+    })
+    void badOptionsAreRefusedAndLeaveNothing(String option, String value, String message) throws IOException {
+        Stream<Object> steps = option.equals("--steps") ? Stream.of() : Stream.of("--steps", 4);
+        Stream<Object> line =
+                Stream.of("finetune", "--model", PruneRuns.small(), "--data", data, "--out", out, option, value);
+        Cli.run(Stream.concat(line, steps).toArray()).refused(message);
+        assertEquals(Set.of(), PruneRuns.names(out.getParent()));
+    }
+
+    @Test
+    void badDataIsRefusedWithItsLineAndLeavesNothing() throws IOException {
+        Files.writeString(data, "{\"text\": \"good\"}\n{\"instruction\": 3, \"output\": \"x\"}\n");
+        finetune().refused(data + ": line 2: field instruction is NUMBER, expected a string");
+        Files.delete(data);
+        finetune().refused(data + ": no such file or folder");
+        assertEquals(Set.of(), PruneRuns.names(out.getParent()));
+    }
+
+    @Test
+    void aWeightThatIsNotFiniteIsNamed() throws IOException {
+        Path model = PruneRuns.copy(PruneRuns.small(), folder.resolve("model"));
+        Path file = model.resolve("model.safetensors");
+        byte[] bytes = Files.readAllBytes(file);
+        ByteBuffer buffer = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
+        buffer.putFloat(bytes.length - Float.BYTES, Float.NaN);
+        Files.write(file, bytes);
+        Cli run = Cli.run("finetune", "--model", model, "--data", data, "--out", out, "--steps", 2);
+        assertEquals(Errors.BAD_INPUT, run.exit(), run.err());
+        assertTrue(run.err().contains(file.toString()) && run.err().contains("NaN"), run.err());
+        assertFalse(Files.exists(out));
+    }
+
+    private Cli recover(Object... more) {
+        Object[] all = Stream.concat(
+                        Stream.of("--ratio", 0.25, "--recover", data, "--recover-steps", 3, "--recover-batch", 4,
+                                "--recover-max-length", 256, "--recover-lora-rank", 2, "--recover-lr", "1e-3"),
+                        Stream.of(more))
+                .toArray();
+        return PruneRuns.prune(out, all);
+    }
+
+    @Test
+    void pruneRecoversInOneLine() throws IOException {
+        JsonNode json =
+                recover("--eval-data", PruneRuns.story(), "--eval-window", 32, "--eval-windows", 2, "--json").json();
+        List<String> stages = json.get("rows").findValuesAsText("stage");
+        assertEquals(List.of("dense", "pruned", "recovered"), stages);
+        JsonNode rows = json.get("rows");
+        assertEquals(json.get("parameters_before"), rows.get(0).get("parameters"));
+        assertEquals(json.get("parameters_after"), rows.get(1).get("parameters"));
+        assertEquals(json.get("parameters_after"), rows.get(2).get("parameters"));
+        assertTrue(rows.get(2).get("perplexity").doubleValue() != rows.get(1).get("perplexity").doubleValue());
+        assertEquals(json.get("sha256"), json.get("recovery").get("sha256"));
+        assertEquals(2, json.get("recovery").get("steps").intValue() - 1);
+        JsonNode again = recover("--resume", "--json").json();
+        assertEquals(json.get("sha256"), again.get("sha256"));
+        assertEquals(json.get("masked_difference"), again.get("masked_difference"), "the base is not made again");
+        Path base = out.resolve("run/base");
+        PruneRuns.assertSameWeights(base, prunedAlone());
+        JsonNode adapter = PruneRuns.JSON.readTree(out.resolve("adapter/adapter_config.json").toFile());
+        assertEquals(base.toString(), adapter.get("base_model_name_or_path").textValue());
+        Cli other = PruneRuns.prune(out, "--ratio", 0.5, "--recover", data, "--recover-steps", 3, "--resume");
+        assertTrue(other.err().contains("target is GroupRatio[ratio=0.5], was GroupRatio[ratio=0.25]"), other.err());
+    }
+
+    private Path prunedAlone() {
+        Path alone = folder.resolve("results/alone");
+        assertEquals(0, PruneRuns.prune(alone, "--ratio", 0.25).exit());
+        return alone;
+    }
+
+    @Test
+    void whatBelongsToARecoveryNeedsOne() throws IOException {
+        String help = " (see espalier prune --help)";
+        PruneRuns.prune(out, "--ratio", 0.25, "--recover-steps", 3)
+                .refused("--eval-data and --recover-... need --recover" + help);
+        PruneRuns.prune(out, "--ratio", 0.25, "--resume")
+                .refused("--resume needs --recover: pruning alone has no run to go on with" + help);
+        Files.writeString(data, "no json");
+        recover().refused(data + ": line 1: not JSON: Unrecognized token 'no': was expecting (JSON String, Number, Array,"
+                + " Object or token 'null', 'true' or 'false')");
+        assertEquals(Set.of(), PruneRuns.names(out.getParent()));
+    }
+}
