@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import espalier.testing.SharedData;
 import java.io.IOException;
 import java.io.StringWriter;
@@ -61,6 +62,17 @@ class DocumentationGoldenTest {
         Path text = SharedData.models().resolve("eval-story.txt");
         assertDocumented(
                 "prune", PruneRuns.prune(folder.resolve("pruned"), "--ratio", 0.25, "--json").json());
+        ObjectNode recovered = (ObjectNode) PruneRuns.prune(
+                        folder.resolve("recovered"), "--ratio", 0.25, "--recover", text, "--recover-steps", 1,
+                        "--eval-data", text, "--eval-windows", 1, "--json")
+                .json();
+        recovered.remove(documentedKeys("prune"));
+        assertDocumented("prune --recover", recovered);
+        assertDocumented(
+                "finetune",
+                Cli.run("finetune", "--model", model, "--data", text, "--out", folder.resolve("tuned"), "--steps", 1,
+                                "--json")
+                        .json());
         assertDocumented(
                 "perplexity", Cli.run("perplexity", "--model", model, "--data", text, "--windows", 1, "--json").json());
         assertDocumented(

@@ -107,19 +107,8 @@ public final class CalibrationSampler {
         return documents;
     }
 
-    /// Fisher and Yates, the draws numbered from 0.
     private int[] order(int count, Philox random) {
-        int[] order = new int[count];
-        Arrays.setAll(order, i -> i);
-        if (options.choice() == Choice.RANDOM) {
-            for (int i = 0; i < count - 1; i++) {
-                int j = i + random.below(i, count - i);
-                int swapped = order[i];
-                order[i] = order[j];
-                order[j] = swapped;
-            }
-        }
-        return order;
+        return random.order(count, options.choice() == Choice.RANDOM ? count - 1 : 0);
     }
 
     private int[] crop(int[] ids, Philox random, long index) {

@@ -100,4 +100,23 @@ public record Philox(long seed, long stream) {
         double radius = Math.sqrt(-2 * StrictMath.log(((radiusBits >>> 11) + 1) * 0x1p-53));
         return radius * StrictMath.cos(2 * Math.PI * ((angleBits >>> 11) * 0x1p-53));
     }
+
+    /// The beginning of a random order (Fisher and Yates), of the draws `0 .. drawn - 1`.
+    ///
+    /// @param size how many numbers are ordered
+    /// @param drawn how many of them are drawn, at most `size`; one less than `size` draws a whole order
+    /// @return the numbers `0 .. size - 1`; those behind the drawn ones are what is left, in no particular order
+    public int[] order(int size, int drawn) {
+        int[] order = new int[Check.notNegative("size of an order", size)];
+        for (int i = 0; i < size; i++) {
+            order[i] = i;
+        }
+        for (int i = 0; i < drawn; i++) {
+            int j = i + below(i, size - i);
+            int swapped = order[i];
+            order[i] = order[j];
+            order[j] = swapped;
+        }
+        return order;
+    }
 }

@@ -1,6 +1,7 @@
 package espalier.engine.adapt;
 
 import espalier.engine.model.Adapters;
+import espalier.engine.model.HostCopy;
 import espalier.engine.model.LoraAdapter;
 import espalier.engine.model.ModelShape;
 import espalier.engine.model.Parameter;
@@ -122,15 +123,9 @@ public final class LoraWeights implements AutoCloseable {
         List<LoraFactors> factors = new ArrayList<>();
         for (LoraModule module : modules) {
             LoraAdapter adapter = byModule.get(module.name());
-            factors.add(new LoraFactors(module, host(adapter.a()), host(adapter.b())));
+            factors.add(new LoraFactors(module, HostCopy.of(ops, adapter.a()), HostCopy.of(ops, adapter.b())));
         }
         return new LoraState(shape, settings, factors);
-    }
-
-    private float[] host(Tensor tensor) {
-        float[] host = new float[Math.toIntExact(tensor.elements())];
-        ops.toHost(tensor, host);
-        return host;
     }
 
     /// @return bytes of factors and gradients held

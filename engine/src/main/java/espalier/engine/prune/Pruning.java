@@ -5,6 +5,7 @@ import espalier.engine.model.Architecture;
 import espalier.engine.model.ModelFolder;
 import espalier.engine.model.ModelShape;
 import espalier.engine.model.ModelSize;
+import espalier.engine.model.Probe;
 import espalier.engine.weights.CheckpointException;
 import espalier.engine.weights.CheckpointWriter;
 import espalier.kernels.DType;

@@ -5,6 +5,7 @@ import espalier.engine.model.MemoryPlan;
 import espalier.engine.model.ModelFolder;
 import espalier.engine.model.ModelShape;
 import espalier.engine.model.ModelSize;
+import espalier.engine.model.Probe;
 
 /// How much memory a pruning will need.
 public final class PruningMemory {

@@ -10,5 +10,5 @@
 /// backward runs, and a [ScoresFile] keeps scores for other ratios. [Compaction] goes from a plan to a proved smaller
 /// folder: `Surgery` works out the cut of each tensor, `PrunedWeights` are the cut tensors of a
 /// [espalier.engine.model.StreamedModel] that is run before they are written, `MaskedModel` is what it must equal, on
-/// the tokens of a [Probe].
+/// the tokens of a [espalier.engine.model.Probe].
 package espalier.engine.prune;

@@ -35,23 +35,10 @@ public final class BatchOrder {
     public int[] rows(long step) {
         long wanted = step / stepsPerEpoch();
         if (wanted != epoch) {
-            order = shuffled(size, new Philox(seed, STREAM + wanted));
+            order = new Philox(seed, STREAM + wanted).order(size, size - 1);
             epoch = wanted;
         }
         int from = Math.toIntExact(step % stepsPerEpoch() * batch);
         return Arrays.copyOfRange(order, from, Math.min(size, from + batch));
-    }
-
-    /// Fisher and Yates.
-    private static int[] shuffled(int size, Philox random) {
-        int[] order = new int[size];
-        Arrays.setAll(order, i -> i);
-        for (int i = 0; i < size - 1; i++) {
-            int j = i + random.below(i, size - i);
-            int swapped = order[i];
-            order[i] = order[j];
-            order[j] = swapped;
-        }
-        return order;
     }
 }

@@ -9,7 +9,7 @@ import espalier.engine.adapt.LoraSettings;
 import espalier.engine.adapt.LoraState;
 import espalier.engine.adapt.PeftAdapter;
 import espalier.engine.model.ModelFolder;
-import espalier.engine.prune.Probe;
+import espalier.engine.model.Probe;
 import espalier.engine.weights.CheckpointWriter;
 import espalier.engine.weights.FileHash;
 import espalier.engine.weights.StoredTensor;

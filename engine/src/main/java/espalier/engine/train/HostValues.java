@@ -1,5 +1,6 @@
 package espalier.engine.train;
 
+import espalier.engine.model.HostCopy;
 import espalier.kernels.Ops;
 import espalier.kernels.Tensor;
 import java.util.Map;
@@ -9,9 +10,7 @@ final class HostValues {
     private HostValues() {}
 
     static RunState.Values of(String name, Tensor tensor, Ops ops) {
-        float[] host = new float[Math.toIntExact(tensor.elements())];
-        ops.toHost(tensor, host);
-        return new RunState.Values(name, tensor.rows(), tensor.cols(), host);
+        return new RunState.Values(name, tensor.rows(), tensor.cols(), HostCopy.of(ops, tensor));
     }
 
     static void restore(Map<String, RunState.Values> all, String name, Tensor target, Ops ops) {

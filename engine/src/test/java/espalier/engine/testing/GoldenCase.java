@@ -1,9 +1,9 @@
 package espalier.engine.testing;
 
 import espalier.engine.model.Adapters;
-import espalier.engine.model.LoraAdapter;
 import espalier.engine.model.Batch;
 import espalier.engine.model.Gates;
+import espalier.engine.model.LoraAdapter;
 import espalier.engine.model.ModelFolder;
 import espalier.engine.weights.SafetensorsFile;
 import espalier.engine.weights.TensorInfo;

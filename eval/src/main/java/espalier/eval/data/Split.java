@@ -26,15 +26,7 @@ public record Split(int[] training, int[] validation) {
             throw new IllegalArgumentException("holding out %d of %d rows leaves none to train on, expected at most %d"
                     .formatted(validationRows, rows, Math.max(0, rows - 1)));
         }
-        Philox random = new Philox(seed, STREAM);
-        int[] order = new int[rows];
-        Arrays.setAll(order, i -> i);
-        for (int i = 0; i < validationRows; i++) {
-            int j = i + random.below(i, rows - i);
-            int swapped = order[i];
-            order[i] = order[j];
-            order[j] = swapped;
-        }
+        int[] order = new Philox(seed, STREAM).order(rows, validationRows);
         int[] validation = Arrays.copyOf(order, validationRows);
         int[] training = Arrays.copyOfRange(order, validationRows, rows);
         Arrays.sort(validation);

@@ -1,13 +1,12 @@
-package espalier.engine.prune;
+package espalier.engine.model;
 
-import espalier.engine.model.ModelShape;
 import espalier.kernels.Philox;
 
 /// Random tokens on which masked, planned and written model are compared: the proof compares computations, whatever
 /// the text.
 public final class Probe {
     /// Most tokens of a probe, all sequences together: what the memory plan counts.
-    static final int MOST_TOKENS = 64;
+    public static final int MOST_TOKENS = 64;
 
     private static final int SEQUENCES = 2;
     private static final long STREAM = 0x70726f6265L;
