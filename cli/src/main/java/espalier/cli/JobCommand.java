@@ -1,7 +1,7 @@
 package espalier.cli;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import java.io.IOException;
+import espalier.engine.weights.CannotWriteException;
 import java.nio.file.Path;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Model.CommandSpec;
@@ -46,7 +46,7 @@ abstract class JobCommand implements Callable<Integer> {
         }
         terminal.out().flush();
         if (terminal.out().checkError()) {
-            throw new IOException("standard output cannot be written to");
+            throw new CannotWriteException("standard output cannot be written to; the work itself is done");
         }
         return 0;
     }

@@ -9,6 +9,9 @@ import picocli.CommandLine.ParameterException;
 
 /// The `espalier` command.
 public final class Main {
+    /// What Java puts where it cannot decode an argument: the text is lost, so it must not be worked on.
+    private static final char UNREADABLE = '\uFFFD';
+
     private Main() {}
 
     /// Runs one command line.
@@ -33,6 +36,13 @@ public final class Main {
         line.setUsageHelpWidth(100).setExpandAtFiles(false);
         line.setParameterExceptionHandler((e, _) -> Errors.report(e, terminal.err()));
         line.setExecutionExceptionHandler((e, failed, _) -> failure(e, failed, terminal));
+        for (String argument : arguments) {
+            if (argument.indexOf(UNREADABLE) >= 0) {
+                return Errors.report(new IllegalArgumentException(
+                        "the argument \"" + argument + "\" has characters that Java could not read in this locale;"
+                                + " set LC_ALL=C.UTF-8"), false, terminal.err());
+            }
+        }
         try {
             return line.execute(arguments);
         } catch (OutOfMemoryError | StackOverflowError e) {

@@ -103,6 +103,9 @@ final class WidthOptions {
                 }
                 LayerRange attention = attentionLayers(layerCount);
                 LayerRange mlp = mlpLayers(layerCount);
+                if (attention.start() == attention.end() && mlp.start() == mlp.end()) {
+                    throw new IllegalArgumentException("the layer ranges name no layer, so nothing would be pruned");
+                }
                 yield global ? new Selection.Global(attention, mlp, align) : new Selection.Local(attention, mlp, align);
             }
             case LAYER -> throw new IllegalStateException("mode layer selects no units");

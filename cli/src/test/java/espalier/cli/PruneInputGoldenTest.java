@@ -316,6 +316,15 @@ class PruneInputGoldenTest {
     }
 
     @Test
+    void aRangeOfNoLayersAndAnUnreadableArgument() throws IOException {
+        refused(PruneRuns.prune(out, "--ratio", 0.2, "--layers", "2:2"),
+                "the layer ranges name no layer, so nothing would be pruned");
+        refused(Cli.run("generate", "--model", PruneRuns.small(), "--prompt", "caf\uFFFD\uFFFD"),
+                "the argument \"caf\uFFFD\uFFFD\" has characters that Java could not read in this locale; set"
+                        + " LC_ALL=C.UTF-8");
+    }
+
+    @Test
     void anOutputThatIsOrHoldsWhatIsRead() throws IOException {
         Path model = PruneRuns.copy(PruneRuns.small(), folder.resolve("model"));
         Set<String> files = PruneRuns.names(model);

@@ -7,6 +7,11 @@ import java.io.IOException;
 public final class CannotWriteException extends IOException {
     private static final long serialVersionUID = 1L;
 
+    /// @param message the whole message, naming what cannot be written
+    public CannotWriteException(String message) {
+        super(message);
+    }
+
     /// @param message the whole message, naming the file and the reason
     /// @param cause what was caught
     public CannotWriteException(String message, IOException cause) {
