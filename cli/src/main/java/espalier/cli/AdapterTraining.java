@@ -14,6 +14,7 @@ import espalier.engine.train.Finetuning;
 import espalier.engine.train.LoraTraining;
 import espalier.engine.train.RunFolder;
 import espalier.engine.train.TrainingSettings;
+import espalier.engine.weights.CannotWriteException;
 import espalier.engine.weights.CheckpointWriter;
 import espalier.engine.weights.DurableFiles;
 import espalier.engine.weights.GracefulStop;
@@ -131,12 +132,15 @@ record AdapterTraining(
                 memory);
         Finetuning.Request request = new Finetuning.Request(
                 baseFolder.toString(), training, merge, CheckpointWriter.Options.DEFAULT.shardBytes());
-        run.configure(Finetuning.configuration(base, request, prepared.described));
-        // A signal waits for the folder of the run to be closed, which the caller does after this.
+        run.configure(
+                Finetuning.configuration(base, request, prepared.described),
+                state -> LoraTraining.check(training, state));
         try (GracefulStop stop = GracefulStop.register(GRACE);
                 TrainingMeter meter = new TrainingMeter(terminal, stop)) {
             Optional<ObjectNode> result = Finetuning.run(base, request, run, meter);
             if (result.isEmpty()) {
+                // Once the stop is closed the process may end at any moment.
+                meter.say(out + " has the state of the run up to now; --resume goes on");
                 return Optional.empty();
             }
             ObjectNode json = result.get();
@@ -164,8 +168,13 @@ record AdapterTraining(
     private static void writeReport(RunFolder run, Path out, ObjectNode result, List<ObjectNode> stages)
             throws IOException {
         String title = "Fine-tuning of " + out.toAbsolutePath().getFileName();
-        String page = HtmlReport.render(TrainingReport.of(title, run.config(), run.metrics(), result, stages));
-        DurableFiles.replace(run.path().resolve(REPORT), SideFile.text(REPORT, page).content());
+        String page = HtmlReport.render(
+                TrainingReport.of(title, run.config(), run.changes(), run.metrics(), result, stages));
+        try {
+            DurableFiles.replace(run.path().resolve(REPORT), SideFile.text(REPORT, page).content());
+        } catch (CannotWriteException e) {
+            throw new CannotWriteException(e.getMessage() + "; the model itself is complete", e);
+        }
     }
 
     private LoraState initial(ModelShape shape) throws IOException {

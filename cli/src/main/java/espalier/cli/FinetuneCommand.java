@@ -73,6 +73,11 @@ final class FinetuneCommand extends JobCommand {
 
     @Override
     Result run() throws Exception {
+        if (initial != null && (hasOption("--lora-") || hasOption("--targets") || hasOption("--rank-of")
+                || hasOption("--alpha-of"))) {
+            throw usage("--init-adapter brings its own targets, ranks, alphas and dropout: it excludes --targets,"
+                    + " --rank-of, --alpha-of and --lora-...");
+        }
         Folders.require(model);
         Folders.checkApart(out, "--model", model);
         for (Path file : data) {
@@ -95,7 +100,7 @@ final class FinetuneCommand extends JobCommand {
             base.checkpoint().checkFinite(bytes -> {});
             return job.run(prepared, base, model, out, run, AdapterTraining.Stages.NONE)
                     .map(done -> result(done.json(), ops))
-                    .orElseThrow(() -> JobCommand.stopped(out));
+                    .orElseThrow(Stopped::new);
         }
     }
 

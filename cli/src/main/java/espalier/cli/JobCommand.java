@@ -2,7 +2,8 @@ package espalier.cli;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import espalier.engine.weights.CannotWriteException;
-import java.nio.file.Path;
+import java.lang.System.Logger;
+import java.lang.System.Logger.Level;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -16,6 +17,8 @@ abstract class JobCommand implements Callable<Integer> {
     /// @param json its documented keys
     /// @param text the same for people, without final line feed; empty if all was printed on the way
     record Result(ObjectNode json, String text) {}
+
+    private static final Logger LOG = System.getLogger("espalier.cli");
 
     @Option(names = "--json", description = "Print one JSON object on standard output; its keys are in docs/json.md.")
     private boolean json;
@@ -38,7 +41,13 @@ abstract class JobCommand implements Callable<Integer> {
     @Override
     public final Integer call() throws Exception {
         LogSetup.install(terminal.err(), debug);
-        Result result = run();
+        Result result;
+        try {
+            result = run();
+        } catch (Stopped e) {
+            LOG.log(Level.DEBUG, "stopped", e);
+            return Errors.JOB_FAILED;
+        }
         if (json) {
             terminal.out().println(Json.line(result.json()));
         } else if (!result.text().isEmpty()) {
@@ -69,9 +78,9 @@ abstract class JobCommand implements Callable<Integer> {
                 .anyMatch(option -> option.longestName().startsWith(prefix));
     }
 
-    /// @return what a job ends with that a signal asked to stop; the process exits with the signal's code
-    static InterruptedException stopped(Path out) {
-        return new InterruptedException(out + " has the state of the run up to now; --resume goes on");
+    /// What a job ends with that a signal asked to stop, after it said so; the process exits with the signal's code.
+    static final class Stopped extends Exception {
+        private static final long serialVersionUID = 1L;
     }
 
     /// @return an error in the command line, exit code 2

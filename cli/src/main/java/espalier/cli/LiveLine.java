@@ -7,6 +7,9 @@ final class LiveLine implements AutoCloseable {
     private static final double INTERACTIVE_SECONDS = 0.1;
     private static final double PLAIN_SECONDS = 5;
     private static final String ERASE_LINE = "\r\u001b[K";
+    /// A line that is wider than the terminal is cut, not wrapped: only the last part of a wrapped one could be erased.
+    private static final String NO_WRAP = "\u001b[?7l";
+    private static final String WRAP = "\u001b[?7h";
 
     private final Terminal terminal;
     private final LongSupplier nanoTime;
@@ -28,7 +31,7 @@ final class LiveLine implements AutoCloseable {
     void show(String text) {
         lastShown = nanoTime.getAsLong();
         if (terminal.interactive()) {
-            terminal.err().print(ERASE_LINE + text);
+            terminal.err().print(ERASE_LINE + NO_WRAP + text + WRAP);
             terminal.err().flush();
             lineOpen = true;
         } else {

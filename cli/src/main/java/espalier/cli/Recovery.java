@@ -21,7 +21,7 @@ import java.util.Optional;
 /// @param training how to train
 /// @param eval text on which stages are compared, if any
 record Recovery(PruneCommand prune, Path model, Path out, AdapterTraining training, EvalOptions eval) {
-    JobCommand.Result run(RunFolder.Opening opening, ModelOptions options) throws IOException, InterruptedException {
+    JobCommand.Result run(RunFolder.Opening opening, ModelOptions options) throws IOException, JobCommand.Stopped {
         long start = System.nanoTime();
         try (RunFolder run = RunFolder.claim(out, opening); Ops ops = options.open()) {
             AdapterTraining.Prepared prepared;
@@ -38,7 +38,7 @@ record Recovery(PruneCommand prune, Path model, Path out, AdapterTraining traini
                 done = training.run(prepared, base, run.baseFolder(), out, run, recovered -> eval.given()
                                 ? stages(run, pruningSeconds, recovered.get("seconds").doubleValue(), ops)
                                 : List.of())
-                        .orElseThrow(() -> JobCommand.stopped(out));
+                        .orElseThrow(JobCommand.Stopped::new);
             }
             json.put("out", out.toString());
             json.set("recovery", done.json());

@@ -181,6 +181,9 @@ final class TrainingOptions {
         }
         EnumSet<Site> sites = EnumSet.noneOf(Site.class);
         for (String name : targets) {
+            if (name.isBlank()) {
+                throw new IllegalArgumentException("--targets " + String.join(",", targets) + " has an empty name");
+            }
             sites.add(LoraSettings.target(name.endsWith("_proj") ? name : name + "_proj"));
         }
         return sites;

@@ -5,13 +5,16 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import espalier.engine.weights.FileHash;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -46,10 +49,18 @@ class FinetuneCommandGoldenTest {
     }
 
     private Cli finetuneTo(Path target, Object... more) {
+        return finetuneSteps(target, 4, more);
+    }
+
+    private Cli finetuneSteps(Path target, int steps, Object... more) {
+        List<Object> adapter = Stream.of(more).anyMatch("--init-adapter"::equals)
+                ? List.of()
+                : List.of("--lora-rank", 2);
         List<Object> fixed = List.of(
-                "finetune", "--model", PruneRuns.small(), "--data", data, "--out", target, "--steps", 4, "--batch", 4,
-                "--micro-batch", 2, "--max-length", 256, "--lora-rank", 2, "--lr", "1e-3", "--eval-every", 2);
-        return Cli.run(Stream.concat(fixed.stream(), Stream.of(more)).toArray());
+                "finetune", "--model", PruneRuns.small(), "--data", data, "--out", target, "--steps", steps, "--batch", 4,
+                "--micro-batch", 2, "--max-length", 256, "--lr", "1e-3", "--eval-every", 2);
+        return Cli.run(
+                Stream.of(fixed.stream(), adapter.stream(), Stream.of(more)).flatMap(word -> word).toArray());
     }
 
     @Test
@@ -69,7 +80,7 @@ class FinetuneCommandGoldenTest {
         assertEquals(0, Cli.run("generate", "--model", out, "--prompt", "Once", "--max-tokens", 3).exit());
         // Finished: to go on finds nothing to do, and to start is refused.
         assertEquals(json.get("sha256"), finetune("--resume", "--json").json().get("sha256"));
-        finetune().refused(out + ": exists already; it is replaced only on demand");
+        finetune().refused(out + ": exists already; --overwrite replaces it");
         assertEquals(
                 json.get("sha256"), finetune("--overwrite", "--json").json().get("sha256"), "same seed, same bits");
     }
@@ -94,6 +105,77 @@ class FinetuneCommandGoldenTest {
         Path adapter = out.resolve("adapter");
         Path next = folder.resolve("results/next");
         assertEquals(0, finetuneTo(next, "--init-adapter", adapter).exit());
+        Cli both = finetuneTo(folder.resolve("results/both"), "--init-adapter", adapter, "--targets", "q");
+        both.refused("--init-adapter brings its own targets, ranks, alphas and dropout: it excludes --targets, --rank-of,"
+                + " --alpha-of and --lora-... (see espalier finetune --help)");
+    }
+
+    /// Everything in a folder, with its content.
+    private static Map<Path, String> content(Path folder) throws IOException {
+        Map<Path, String> content = new TreeMap<>();
+        try (Stream<Path> files = Files.walk(folder)) {
+            for (Path file : files.filter(Files::isRegularFile).toList()) {
+                boolean isLock = file.endsWith("run/lock");
+                content.put(file, isLock ? "" : FileHash.of(file));
+            }
+        }
+        return content;
+    }
+
+    @Test
+    void whatIsRefusedLeavesAFinishedRunAsItWas() throws IOException {
+        finetune();
+        Map<Path, String> before = content(out);
+        finetune("--overwrite", "--weight-decay", -1).refused(
+                "weight decay is -1.0, expected a number that is not negative");
+        Cli tooLittle = finetune("--overwrite", "--memory", 1);
+        assertTrue(tooLittle.err().contains("not enough memory"), tooLittle.err());
+        Cli otherRank = finetune("--resume", "--accept-changes", "--rank-of", "q_proj=3");
+        assertTrue(otherRank.err().contains("of the saved state has shape [2, 64], expected [3, 64]"), otherRank.err());
+        Cli fewer = finetuneSteps(out, 2, "--resume", "--accept-changes");
+        fewer.refused("the run has done 4 steps, more than the 2 that are asked for");
+        assertEquals(before, content(out));
+    }
+
+    @Test
+    void aResultThatWasLostIsWrittenAgain() throws IOException {
+        String sha256 = finetune("--json").json().get("sha256").textValue();
+        Files.delete(out.resolve("model.safetensors"));
+        assertEquals(sha256, finetune("--resume", "--json").json().get("sha256").textValue());
+        Path model = out.resolve("model.safetensors");
+        byte[] bytes = Files.readAllBytes(model);
+        bytes[bytes.length - 1] ^= 1;
+        Files.write(model, bytes);
+        Cli again = finetune("--resume", "--json");
+        assertTrue(again.err().contains("it is written again"), again.err());
+        assertEquals(sha256, FileHash.of(model));
+    }
+
+    @Test
+    void theSameModelAndDataUnderOtherNamesGoOn() throws IOException {
+        finetune();
+        Path copy = folder.resolve("copied.jsonl");
+        Files.copy(data, copy);
+        Files.delete(data);
+        data = copy;
+        assertEquals(0, finetune("--resume").exit());
+    }
+
+    @Test
+    void aStateOfOtherValidationDataIsNoLongerTheBest() throws IOException {
+        finetune();
+        Cli longer = finetuneSteps(out, 5, "--resume", "--accept-changes", "--validation-rows", 0, "--json");
+        assertEquals(5, longer.json().get("best_step").intValue());
+        assertTrue(Files.readString(out.resolve("run/report.html")).contains("went on with other settings"));
+    }
+
+    @Test
+    void aFolderOfAnotherProgramIsNotReplaced() throws IOException {
+        Files.createDirectories(out);
+        Files.writeString(out.resolve("config.json"), "{\"name\": \"my app\"}");
+        finetune("--overwrite").refused(out + ": is not a run's or a checkpoint folder, so it is not replaced");
+        PruneRuns.prune(out, "--ratio", 0.25, "--overwrite").refused(
+                out + ": is not a checkpoint folder, so it is not replaced");
     }
 
     @ParameterizedTest

@@ -31,8 +31,8 @@ class ProgressMeterTest {
             meter.at(4, 10);
         }
         assertEquals(
-                "\r\u001b[K1 of 10 windows (10%), 0.500/s, 0:18 left"
-                        + "\r\u001b[K4 of 10 windows (40%), 1.00/s, 0:06 left"
+                "\r\u001b[K\u001b[?7l1 of 10 windows (10%), 0.500/s, 0:18 left\u001b[?7h"
+                        + "\r\u001b[K\u001b[?7l4 of 10 windows (40%), 1.00/s, 0:06 left\u001b[?7h"
                         + "\r\u001b[K",
                 bytes.toString(StandardCharsets.UTF_8));
     }

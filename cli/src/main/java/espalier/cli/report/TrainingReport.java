@@ -1,5 +1,6 @@
 package espalier.cli.report;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import espalier.cli.report.Section.Chart;
 import espalier.cli.report.Section.Column;
@@ -21,6 +22,8 @@ public final class TrainingReport {
 
     /// @param title heading of the page
     /// @param configuration the resolved settings, shown as they are; inner objects as `outer.inner`
+    /// @param changes where a run went on with other settings: `step` done before, and `differences`, each with `path`,
+    ///     `was`, `is`
     /// @param metrics steps rising: an object a step with `step`, `loss`, `learning_rate`, `gradient_norm`,
     ///     `tokens_per_second`, and `skipped: true` for a step that was not applied (its loss and gradient norm may then
     ///     be missing, null or not finite, and leave a gap); where measured `validation_loss`, in that object or in one of
@@ -30,14 +33,17 @@ public final class TrainingReport {
     /// @param stages rows of the table before/after, or none: `stage`, `parameters`, optional `perplexity`, `seconds`
     /// @throws IllegalArgumentException naming the line and the key where something is missing or no number
     public static Report of(
-            String title, ObjectNode configuration, List<ObjectNode> metrics, ObjectNode result,
-            List<ObjectNode> stages) {
+            String title, ObjectNode configuration, List<ObjectNode> changes, List<ObjectNode> metrics,
+            ObjectNode result, List<ObjectNode> stages) {
         List<Fields> lines = IntStream.range(0, metrics.size())
                 .mapToObj(i -> new Fields("metrics line " + (i + 1), metrics.get(i))).toList();
         Fields results = new Fields("result", result);
         List<Section> sections = new ArrayList<>();
         sections.add(new Section.Figures(figures(results)));
         List<String> notices = notices(results);
+        for (ObjectNode change : changes) {
+            notices.add(notice(change));
+        }
         if (!notices.isEmpty()) {
             sections.add(new Section.Notices(notices));
         }
@@ -88,6 +94,16 @@ public final class TrainingReport {
             lines.add(counted(rows, "row was", "rows were") + " left out because no label was within the length.");
         }
         return lines;
+    }
+
+    private static String notice(ObjectNode change) {
+        List<String> differences = new ArrayList<>();
+        for (JsonNode difference : change.path("differences")) {
+            differences.add("%s is %s, was %s".formatted(
+                    difference.path("path").asText(), difference.path("is").asText(), difference.path("was").asText()));
+        }
+        return "After step " + Numbers.whole(change.path("step").asLong()) + " the run went on with other settings: "
+                + String.join("; ", differences) + ".";
     }
 
     private static String counted(long count, String one, String many) {

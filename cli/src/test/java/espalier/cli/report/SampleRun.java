@@ -14,7 +14,7 @@ final class SampleRun {
     private SampleRun() {}
 
     static Report report(String title) {
-        return TrainingReport.of(title, configuration(), metrics(), result(), stages());
+        return TrainingReport.of(title, configuration(), List.of(), metrics(), result(), stages());
     }
 
     static ObjectNode configuration() {

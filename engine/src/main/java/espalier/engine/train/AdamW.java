@@ -14,6 +14,9 @@ import java.util.Set;
 /// AdamW with decoupled weight decay (Loshchilov and Hutter 2019, arXiv:1711.05101) over groups of parameters, each with
 /// settings and a learning rate of its own. Holds the moments.
 public final class AdamW implements AutoCloseable {
+    /// What the names of parameters begin with in a [RunState].
+    static final String PARAMETER = "parameter.";
+
     private final Ops ops;
     private final Workspace memory;
     private final List<Moments> moments = new ArrayList<>();
@@ -32,6 +35,26 @@ public final class AdamW implements AutoCloseable {
         /// @return these with that decay
         public Settings withWeightDecay(double decay) {
             return new Settings(beta1, beta2, eps, decay);
+        }
+
+        /// Checks the ranges.
+        public Settings {
+            fraction("beta1", beta1);
+            fraction("beta2", beta2);
+            notNegative("eps", eps);
+            notNegative("weight decay", weightDecay);
+        }
+
+        private static void fraction(String name, double value) {
+            if (!(value >= 0 && value < 1)) {
+                throw new IllegalArgumentException(name + " is " + value + ", expected a number in [0, 1)");
+            }
+        }
+
+        private static void notNegative(String name, double value) {
+            if (!(value >= 0 && value < Double.POSITIVE_INFINITY)) {
+                throw new IllegalArgumentException(name + " is " + value + ", expected a number that is not negative");
+            }
         }
 
         AdamWStep step(double learningRate, long update, double gradientScale) {
@@ -139,7 +162,7 @@ public final class AdamW implements AutoCloseable {
     void addTo(List<RunState.Values> tensors) {
         for (Moments moment : moments) {
             String name = moment.parameter.name();
-            tensors.add(HostValues.of("parameter." + name, moment.parameter.value(), ops));
+            tensors.add(HostValues.of(PARAMETER + name, moment.parameter.value(), ops));
             tensors.add(HostValues.of("m." + name, moment.m, ops));
             tensors.add(HostValues.of("v." + name, moment.v, ops));
         }
@@ -154,7 +177,7 @@ public final class AdamW implements AutoCloseable {
         updates = doneUpdates;
         for (Moments moment : moments) {
             String name = moment.parameter.name();
-            HostValues.restore(tensors, "parameter." + name, moment.parameter.value(), ops);
+            HostValues.restore(tensors, PARAMETER + name, moment.parameter.value(), ops);
             HostValues.restore(tensors, "m." + name, moment.m, ops);
             HostValues.restore(tensors, "v." + name, moment.v, ops);
         }

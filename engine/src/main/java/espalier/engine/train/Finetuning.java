@@ -10,6 +10,7 @@ import espalier.engine.adapt.LoraState;
 import espalier.engine.adapt.PeftAdapter;
 import espalier.engine.model.ModelFolder;
 import espalier.engine.model.Probe;
+import espalier.engine.weights.CannotWriteException;
 import espalier.engine.weights.CheckpointWriter;
 import espalier.engine.weights.FileHash;
 import espalier.engine.weights.StoredTensor;
@@ -29,8 +30,9 @@ import java.util.Set;
 public final class Finetuning {
     private static final String ADAPTER = "adapter";
 
-    /// Settings that change nothing about the result.
-    private static final Set<String> FREE = Set.of("training.save_every");
+    /// Settings that change nothing about the result: what is learnt from is told by the examples, the model by its
+    /// weights.
+    private static final Set<String> FREE = Set.of("training.save_every", "model.name", "data.files");
 
     /// What to do.
     ///
@@ -48,8 +50,10 @@ public final class Finetuning {
     /// @param request what to do
     /// @param data where the examples come from, for the reader of the file
     /// @return the resolved configuration
+    /// @throws IllegalArgumentException if it cannot be done, see [LoraTraining#check]
     public static RunConfig configuration(ModelFolder base, Request request, ObjectNode data) {
         LoraTraining.Request training = request.training();
+        LoraTraining.check(base.model().shape(), base.checkpoint().bytes(), training);
         ObjectNode json = JsonNodeFactory.instance.objectNode();
         ObjectNode model = json.putObject("model");
         model.put("name", request.baseName());
@@ -137,8 +141,12 @@ public final class Finetuning {
     /// @throws IOException if something cannot be read or written
     public static Optional<ObjectNode> run(ModelFolder base, Request request, RunFolder run, TrainingWatch watch)
             throws IOException {
-        if (run.isFinished()) {
-            return run.result();
+        Optional<ObjectNode> before = run.result();
+        if (before.isPresent() && isPublished(run.out(), request, before.get())) {
+            return before;
+        }
+        if (before.isPresent()) {
+            watch.say("the result is missing or was changed since it was written: it is written again");
         }
         LoraTraining.Trained trained =
                 LoraTraining.run(base.model(), base.checkpoint().bytes(), request.training(), run, watch);
@@ -146,6 +154,26 @@ public final class Finetuning {
             return Optional.empty();
         }
         base.checkpoint().verifyUnchanged();
+        try {
+            return Optional.of(write(base, request, run, trained));
+        } catch (CannotWriteException e) {
+            throw run.resumable(e);
+        }
+    }
+
+    /// @return whether the files that were published are there, with the weights that were written
+    private static boolean isPublished(Path out, Request request, ObjectNode result) throws IOException {
+        Path adapter = out.resolve(ADAPTER).resolve(PeftAdapter.TENSORS);
+        Path config = out.resolve("config.json");
+        if (!Files.exists(adapter) || request.merge() && !Files.exists(config)) {
+            return false;
+        }
+        String hash = request.merge() ? FileHash.ofWeightsIfPresent(out).orElse("") : FileHash.of(adapter);
+        return hash.equals(result.path("sha256").asText());
+    }
+
+    private static ObjectNode write(
+            ModelFolder base, Request request, RunFolder run, LoraTraining.Trained trained) throws IOException {
         ObjectNode result = result(trained.outcome());
         Path folder = run.resultFolder();
         PeftAdapter adapter = new PeftAdapter(request.baseName(), trained.best());
@@ -166,7 +194,7 @@ public final class Finetuning {
         }
         run.publish(folder);
         run.finish(result);
-        return Optional.of(result);
+        return result;
     }
 
     private static ObjectNode result(Trainer.Outcome outcome) {

@@ -14,14 +14,19 @@ final class HostValues {
     }
 
     static void restore(Map<String, RunState.Values> all, String name, Tensor target, Ops ops) {
+        ops.fromHost(require(all, name, target.rows(), target.cols()).data(), target);
+    }
+
+    /// @throws IllegalArgumentException naming a tensor that is missing or has another shape
+    static RunState.Values require(Map<String, RunState.Values> all, String name, int rows, int cols) {
         RunState.Values values = all.get(name);
         if (values == null) {
             throw new IllegalArgumentException("the saved state has no tensor " + name);
         }
-        if (values.rows() != target.rows() || values.cols() != target.cols()) {
+        if (values.rows() != rows || values.cols() != cols) {
             throw new IllegalArgumentException("tensor %s of the saved state has shape [%d, %d], expected [%d, %d]"
-                    .formatted(name, values.rows(), values.cols(), target.rows(), target.cols()));
+                    .formatted(name, values.rows(), values.cols(), rows, cols));
         }
-        ops.fromHost(values.data(), target);
+        return values;
     }
 }

@@ -59,8 +59,7 @@ public final class LoraTraining {
     /// @throws IOException if something cannot be read or written
     public static Trained run(Model model, long weightBytes, Request request, RunRecord record, TrainingWatch watch)
             throws IOException {
-        requireContext(model.shape(), request.training());
-        requireContext(model.shape(), request.validation());
+        check(model.shape(), weightBytes, request);
         Keep keep = plannedKeep(model.shape(), weightBytes, request);
         Ops ops = model.ops();
         try (LoraWeights adapters = LoraWeights.trained(request.initial(), ops);
@@ -73,6 +72,34 @@ public final class LoraTraining {
                         ops)) {
             Trainer.Outcome outcome = trainer.run();
             return new Trained(outcome, state(request.initial(), outcome.best()));
+        }
+    }
+
+    /// Refuses, before anything is written, what [#run] would refuse.
+    ///
+    /// @param shape of the model
+    /// @param weightBytes of its mapped files
+    /// @param request what to train, and how
+    /// @throws IllegalArgumentException as [#run]
+    public static void check(ModelShape shape, long weightBytes, Request request) {
+        requireContext(shape, request.training());
+        requireContext(shape, request.validation());
+        plannedKeep(shape, weightBytes, request);
+    }
+
+    /// Refuses to go on from a state that is not of such a run.
+    ///
+    /// @param request what to train, and how
+    /// @param state where the run was left
+    /// @throws IllegalArgumentException if it has done more steps, or has adapters of other sizes, naming the tensor
+    public static void check(Request request, RunState state) {
+        Trainer.requireNotBeyond(state, request.settings());
+        Map<String, RunState.Values> values = new HashMap<>();
+        state.tensors().forEach(tensor -> values.put(tensor.name(), tensor));
+        for (LoraFactors factors : request.initial().factors()) {
+            LoraModule module = factors.module();
+            HostValues.require(values, AdamW.PARAMETER + module.nameA(), module.rank(), module.in());
+            HostValues.require(values, AdamW.PARAMETER + module.nameB(), module.out(), module.rank());
         }
     }
 

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import espalier.engine.weights.ByteSource;
 import espalier.engine.weights.CheckpointException;
 import espalier.engine.weights.DurableFiles;
+import espalier.engine.weights.FolderWriter;
 import espalier.engine.weights.StrictJson;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
@@ -65,9 +66,9 @@ record RunContents(Path out) {
         return list(out).stream().anyMatch(path -> !path.getFileName().toString().equals(RUN));
     }
 
-    /// @return whether the folder has the marker of a checkpoint
-    boolean isCheckpoint() {
-        return Files.exists(out.resolve(CONFIG));
+    /// @return whether the folder looks like a checkpoint's
+    boolean isCheckpoint() throws IOException {
+        return FolderWriter.Kind.CHECKPOINT.isKindOf(out);
     }
 
     /// @return whether X/run is what this program made: a run, or the very beginning of one

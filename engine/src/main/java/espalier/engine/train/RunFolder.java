@@ -16,6 +16,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Set;
+import java.util.function.Consumer;
 
 /// The directory of a training run, X/run, made so that the run can be stopped at any moment, by kill -9 as well, and
 /// goes on from its last checkpoint as if it had never stopped.
@@ -71,7 +72,7 @@ public final class RunFolder implements RunRecord, AutoCloseable {
     public static RunFolder open(Path out, RunConfig config, Opening opening) throws IOException {
         RunFolder folder = claim(out, opening);
         try {
-            folder.configure(config);
+            folder.configure(config, state -> {});
             return folder;
         } catch (Throwable e) {
             folder.close();
@@ -95,9 +96,14 @@ public final class RunFolder implements RunRecord, AutoCloseable {
     /// Starts the run or goes on with it.
     ///
     /// @param config of this command
+    /// @param check of the state that the run goes on from, where it does; what it throws leaves the run as it was
     /// @throws IllegalArgumentException if the run is resumed with another configuration; lists all differences
     /// @throws IOException as [#open]
-    public void configure(RunConfig config) throws IOException {
+    public void configure(RunConfig config, Consumer<RunState> check) throws IOException {
+        if (opening.continues()) {
+            opening.requireSame(config);
+            latest().ifPresent(check);
+        }
         begin();
         opening.configure(config);
         List<ObjectNode> lines = metrics();
@@ -135,6 +141,11 @@ public final class RunFolder implements RunRecord, AutoCloseable {
     /// @return X/run/base
     public Path baseFolder() {
         return contents.inRun(RunContents.BASE);
+    }
+
+    /// @return X
+    public Path out() {
+        return contents.out();
     }
 
     /// @return X/run
@@ -273,7 +284,9 @@ public final class RunFolder implements RunRecord, AutoCloseable {
                 : Optional.empty();
     }
 
-    private CannotWriteException resumable(CannotWriteException e) throws IOException {
+    /// @param e a failure while the result was written
+    /// @return the same with how to go on
+    CannotWriteException resumable(CannotWriteException e) throws IOException {
         OptionalLong step = contents.newestStep();
         String hint = step.isPresent()
                 ? "; the run can be continued with --resume from step " + step.getAsLong()

@@ -61,13 +61,21 @@ final class RunLock implements AutoCloseable {
             if (lock == null) {
                 throw inUse(out, read(channel));
             }
-            String pid = ProcessHandle.current().pid() + "\n";
-            channel.truncate(0);
-            channel.write(ByteBuffer.wrap(pid.getBytes(StandardCharsets.US_ASCII)), 0);
+            writePid(file, channel);
             return channel;
         } catch (Throwable e) {
             channel.close();
             throw e;
+        }
+    }
+
+    private static void writePid(Path file, FileChannel channel) throws IOException {
+        String pid = ProcessHandle.current().pid() + "\n";
+        try {
+            channel.truncate(0);
+            channel.write(ByteBuffer.wrap(pid.getBytes(StandardCharsets.US_ASCII)), 0);
+        } catch (IOException e) {
+            throw DurableFiles.cannotWrite(file, e);
         }
     }
 

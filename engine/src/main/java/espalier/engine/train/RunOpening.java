@@ -97,9 +97,9 @@ record RunOpening(RunContents contents, RunFolder.Opening opening) {
         }
     }
 
-    private void requireReplaceableCheckpoint() throws FileAlreadyExistsException {
+    private void requireReplaceableCheckpoint() throws IOException {
         switch (opening) {
-            case NEW -> throw refused("exists already; it is replaced only on demand");
+            case NEW -> throw refused("exists already; --overwrite replaces it");
             case RESUME, RESUME_WITH_CHANGES -> throw refused("has no run to continue, but other files");
             case OVERWRITE -> {
                 if (!contents.isCheckpoint()) {
@@ -130,21 +130,38 @@ record RunOpening(RunContents contents, RunFolder.Opening opening) {
 
     private FileAlreadyExistsException exists() throws IOException {
         if (contents.isFinished()) {
-            return refused("exists already; it is replaced only on demand");
+            return refused("exists already; --overwrite replaces it");
         }
         long step = contents.newestStep().orElse(0);
         return refused("has an unfinished run (step " + step
                 + "); --resume continues it, --overwrite starts again");
     }
 
+    /// @return whether there is a run that goes on
+    boolean continues() {
+        return (opening == RunFolder.Opening.RESUME || opening == RunFolder.Opening.RESUME_WITH_CHANGES)
+                && contents.hasRun();
+    }
+
+    /// @throws IllegalArgumentException if the configuration is another one and that is not accepted
+    void requireSame(RunConfig config) throws IOException {
+        List<RunConfig.Difference> differences = differences(config);
+        if (!differences.isEmpty() && opening == RunFolder.Opening.RESUME) {
+            throw differs(differences);
+        }
+    }
+
+    private List<RunConfig.Difference> differences(RunConfig config) throws IOException {
+        return config.differencesTo(contents.config()).stream()
+                .filter(difference -> !config.isFree(difference))
+                .toList();
+    }
+
     private void resume(RunConfig config) throws IOException {
+        requireSame(config);
         List<RunConfig.Difference> all = config.differencesTo(contents.config());
-        List<RunConfig.Difference> differences =
-                all.stream().filter(difference -> !config.isFree(difference)).toList();
+        List<RunConfig.Difference> differences = differences(config);
         if (!differences.isEmpty()) {
-            if (opening == RunFolder.Opening.RESUME) {
-                throw differs(differences);
-            }
             record(config, differences);
             Files.deleteIfExists(contents.inRun(RunContents.RESULT));
         }

@@ -12,6 +12,9 @@ import java.util.stream.Collectors;
 /// Where a [Trainer] is: all that it must remember beside parameters and moments.
 final class RunProgress {
     private static final String BEST = "best.";
+    private static final String VALIDATION = "validation_data";
+
+    private final String validationData;
 
     long step;
     /// Last step with a validation; -1 before the first.
@@ -30,6 +33,11 @@ final class RunProgress {
     long bestStep;
     /// Parameters under their names at the best step; empty before the first validation of a trained state.
     List<RunState.Values> best = List.of();
+
+    /// @param validationData fingerprint of what states are compared on
+    RunProgress(String validationData) {
+        this.validationData = validationData;
+    }
 
     /// A step was done, or skipped.
     void stepped(Objective.LossSum sum, boolean isFinite, double stepSeconds) {
@@ -73,6 +81,7 @@ final class RunProgress {
 
     RunState state(AdamW optimiser) {
         Map<String, String> values = new TreeMap<>();
+        values.put(VALIDATION, validationData);
         values.put("updates", Long.toString(optimiser.updates()));
         values.put("evaluated_step", Long.toString(evaluatedStep));
         values.put("tokens", Long.toString(tokens));
@@ -106,6 +115,12 @@ final class RunProgress {
         seconds = Double.parseDouble(value(state, "seconds"));
         trainingSeconds = Double.parseDouble(value(state, "training_seconds"));
         lastLoss = Double.parseDouble(value(state, "last_loss"));
+        if (!value(state, VALIDATION).equals(validationData)) {
+            // Losses on other data do not compare: the present state is the first candidate.
+            evaluatedStep = -1;
+            savedStep = -1;
+            return;
+        }
         lastValidation = Double.parseDouble(value(state, "last_validation"));
         initialValidation = Double.parseDouble(value(state, "initial_validation"));
         bestValidation = Double.parseDouble(value(state, "best_validation"));

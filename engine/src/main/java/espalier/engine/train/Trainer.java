@@ -6,6 +6,7 @@ import espalier.engine.train.Objective.LossSum;
 import espalier.kernels.Ops;
 import java.io.IOException;
 import java.util.List;
+import java.util.Optional;
 
 /// The training loop of every method. A step's loss is the sum over all labelled tokens of its batch divided by their
 /// number in the whole batch, however it is cut into micro-batches; their gradients are added by a [GradientTree].
@@ -25,7 +26,7 @@ public final class Trainer implements AutoCloseable {
     private final RunRecord record;
     private final TrainingWatch watch;
     private final Ops ops;
-    private final RunProgress progress = new RunProgress();
+    private final RunProgress progress;
     private long startNanos;
 
     /// What a run came to.
@@ -80,6 +81,7 @@ public final class Trainer implements AutoCloseable {
         this.record = record;
         this.watch = watch;
         this.ops = ops;
+        this.progress = new RunProgress(validation.fingerprint());
         this.tree = new GradientTree(objective.parameters(), ops);
     }
 
@@ -90,7 +92,11 @@ public final class Trainer implements AutoCloseable {
     ///     them is saved; or if there is validation data and no validation gave a finite loss
     /// @throws IOException if something cannot be read or written
     public Outcome run() throws IOException {
-        record.latest().ifPresent(state -> progress.restore(state, optimiser));
+        Optional<RunState> latest = record.latest();
+        if (latest.isPresent()) {
+            requireNotBeyond(latest.get(), settings);
+            progress.restore(latest.get(), optimiser);
+        }
         objective.parameters().forEach(parameter -> ops.fill(parameter.gradient(), 0));
         startNanos = System.nanoTime();
         double before = progress.seconds;
@@ -104,6 +110,14 @@ public final class Trainer implements AutoCloseable {
                 return outcome(!isStopped);
             }
             step(before);
+        }
+    }
+
+    /// @throws IllegalArgumentException if the state is of a later step than the last one
+    static void requireNotBeyond(RunState state, TrainingSettings settings) {
+        if (state.step() > settings.steps()) {
+            throw new IllegalArgumentException("the run has done %d steps, more than the %d that are asked for"
+                    .formatted(state.step(), settings.steps()));
         }
     }
 
@@ -174,12 +188,14 @@ public final class Trainer implements AutoCloseable {
             optimiser.step(progress.step, AdamW.clipScale(norm, settings.clip()));
         }
         objective.parameters().forEach(parameter -> ops.fill(parameter.gradient(), 0));
-        progress.stepped(sum, isFinite, (System.nanoTime() - start) * 1e-9);
+        double stepSeconds = (System.nanoTime() - start) * 1e-9;
+        progress.stepped(sum, isFinite, stepSeconds);
         progress.seconds = secondsBefore + secondsSinceStart();
-        report(sum, norm, learningRate, isFinite);
+        report(sum, norm, learningRate, isFinite, stepSeconds);
     }
 
-    private void report(LossSum sum, double norm, double learningRate, boolean isFinite) throws IOException {
+    private void report(LossSum sum, double norm, double learningRate, boolean isFinite, double stepSeconds)
+            throws IOException {
         ObjectNode line = JsonNodeFactory.instance.objectNode();
         line.put("step", progress.step);
         FiniteJson.put(line, "loss", sum.mean());
@@ -188,7 +204,7 @@ public final class Trainer implements AutoCloseable {
         line.put("labels", sum.labels());
         line.put("tokens", progress.tokens);
         line.put("seconds", progress.seconds);
-        line.put("tokens_per_second", progress.tokensPerSecond());
+        line.put("tokens_per_second", sum.tokens() / stepSeconds);
         if (!isFinite) {
             line.put("skipped", true);
         }

@@ -4,9 +4,11 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.util.HexFormat;
+import java.util.Optional;
 import java.util.TreeSet;
 
 /// SHA-256 of written files, in hexadecimal digits, as `sha256sum` prints them.
@@ -34,16 +36,31 @@ public final class FileHash {
     ///     names, as one ASCII text without separators
     /// @throws IOException if a file cannot be read
     public static String ofWeights(Path folder) throws IOException {
+        return ofWeightsIfPresent(folder).orElseThrow(
+                () -> new NoSuchFileException(folder.toString(), null, "has no weights"));
+    }
+
+    /// @param folder what should be a checkpoint
+    /// @return like [#ofWeights]; nothing if weights are missing
+    /// @throws IOException if a file cannot be read
+    public static Optional<String> ofWeightsIfPresent(Path folder) throws IOException {
         Path single = folder.resolve(Checkpoint.SINGLE_FILE);
         if (Files.exists(single)) {
-            return of(single);
+            return Optional.of(of(single));
+        }
+        Path index = folder.resolve(ShardIndex.FILE_NAME);
+        if (!Files.exists(index)) {
+            return Optional.empty();
         }
         StringBuilder hashes = new StringBuilder();
-        for (String shard : new TreeSet<>(ShardIndex.read(folder.resolve(ShardIndex.FILE_NAME)).fileOf().values())) {
+        for (String shard : new TreeSet<>(ShardIndex.read(index).files())) {
+            if (!Files.exists(folder.resolve(shard))) {
+                return Optional.empty();
+            }
             hashes.append(of(folder.resolve(shard)));
         }
         MessageDigest digest = StoredTensor.newSha256();
         digest.update(hashes.toString().getBytes(StandardCharsets.US_ASCII));
-        return HexFormat.of().formatHex(digest.digest());
+        return Optional.of(HexFormat.of().formatHex(digest.digest()));
     }
 }

@@ -1,6 +1,9 @@
 package espalier.engine.weights;
 
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
+import java.lang.System.Logger;
+import java.lang.System.Logger.Level;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
@@ -14,21 +17,43 @@ import java.util.List;
 /// folder or the new one, never a part. A crash leaves folders whose names begin with a dot and end in `.tmp`:
 /// a new one that is not complete, or, between the two renames of a replacement, the complete old one.
 public final class FolderWriter {
+    private static final Logger LOG = System.getLogger(FolderWriter.class.getName());
+
     private FolderWriter() {}
 
     /// What a folder holds, so that nothing else is replaced by it.
     public enum Kind {
         /// A model.
-        CHECKPOINT("a checkpoint", PretrainedConfig.FILE_NAME),
+        CHECKPOINT("a checkpoint", PretrainedConfig.FILE_NAME, List.of("model_type", "architectures")),
         /// A PEFT adapter.
-        ADAPTER("an adapter", "adapter_config.json");
+        ADAPTER("an adapter", "adapter_config.json", List.of("peft_type"));
 
         private final String description;
         private final String marker;
+        private final List<String> fields;
 
-        Kind(String description, String marker) {
+        Kind(String description, String marker, List<String> fields) {
             this.description = description;
             this.marker = marker;
+            this.fields = fields;
+        }
+
+        /// @param folder any folder
+        /// @return whether it looks like this kind: its marker is there and says so, since other programs have files of
+        ///     that name too
+        /// @throws IOException if the marker cannot be read
+        public boolean isKindOf(Path folder) throws IOException {
+            Path file = folder.resolve(marker);
+            if (!Files.isRegularFile(file)) {
+                return false;
+            }
+            try {
+                ObjectNode json = StrictJson.readObject(file);
+                return fields.stream().anyMatch(json::has);
+            } catch (CheckpointException e) {
+                LOG.log(Level.DEBUG, "not " + description + " folder", e);
+                return false;
+            }
         }
 
         /// @return the file that every folder of this kind has
@@ -118,7 +143,7 @@ public final class FolderWriter {
                     target.toString(), null, "exists already; it is replaced only on demand");
         }
         boolean sameKind = Files.isDirectory(target)
-                && (Files.exists(target.resolve(kind.marker)) || SideFiles.list(target).isEmpty());
+                && (kind.isKindOf(target) || SideFiles.list(target).isEmpty());
         if (!sameKind) {
             throw new FileAlreadyExistsException(
                     target.toString(), null, "is not " + kind.description + " folder, so it is not replaced");

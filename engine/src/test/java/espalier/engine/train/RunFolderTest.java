@@ -109,7 +109,7 @@ class RunFolderTest {
         }
         try (RunFolder run = RunFolder.claim(out, Opening.RESUME)) {
             assertEquals(Optional.of(origin(0.75)), run.base(origin(0.25)));
-            run.configure(config(8, 10));
+            run.configure(config(8, 10), state -> {});
             run.save(state(1));
         }
         try (RunFolder run = RunFolder.claim(out, Opening.RESUME)) {
@@ -210,7 +210,7 @@ class RunFolderTest {
         Files.createDirectory(out);
         Files.writeString(out.resolve("thesis.tex"), "text");
         String reason = switch (opening) {
-            case NEW -> "exists already; it is replaced only on demand";
+            case NEW -> "exists already; --overwrite replaces it";
             case OVERWRITE -> "is not a run's or a checkpoint folder, so it is not replaced";
             case RESUME, RESUME_WITH_CHANGES -> "has no run to continue, but other files";
         };
@@ -229,8 +229,8 @@ class RunFolderTest {
     void replacesACheckpointOnDemand() throws IOException {
         Files.createDirectories(out.resolve("adapter"));
         Files.writeString(out.resolve("adapter/x"), "");
-        Files.writeString(out.resolve("config.json"), "{}");
-        assertRefused(Opening.NEW, "exists already; it is replaced only on demand");
+        Files.writeString(out.resolve("config.json"), "{\"model_type\": \"llama\"}");
+        assertRefused(Opening.NEW, "exists already; --overwrite replaces it");
         assertRefused(Opening.RESUME, "has no run to continue, but other files");
         assertEquals(Set.of("adapter", "config.json"), names(out));
         assertFresh(Opening.OVERWRITE);
@@ -250,7 +250,7 @@ class RunFolderTest {
     @Test
     void aFinishedRunStaysAsItIs() throws IOException {
         finished();
-        assertRefused(Opening.NEW, "exists already; it is replaced only on demand");
+        assertRefused(Opening.NEW, "exists already; --overwrite replaces it");
         try (RunFolder run = open(Opening.RESUME)) {
             assertTrue(run.isFinished());
             assertEquals(5, run.result().orElseThrow().path("steps").asInt());
@@ -322,10 +322,8 @@ class RunFolderTest {
         unfinished();
         Path state = out.resolve("run/state-000000005.safetensors");
         Files.write(state, new byte[] {1, 2, 3});
-        try (RunFolder run = open(Opening.RESUME)) {
-            var e = assertThrows(CheckpointException.class, run::latest);
-            assertEquals(state + ": has 3 bytes, expected at least 8: the header's length", e.getMessage());
-        }
+        var e = assertThrows(CheckpointException.class, () -> open(Opening.RESUME));
+        assertEquals(state + ": has 3 bytes, expected at least 8: the header's length", e.getMessage());
     }
 
     @Test
