@@ -1,0 +1,239 @@
+package espalier.bench;
+
+import espalier.engine.Progress;
+import espalier.engine.adapt.LoraSettings;
+import espalier.engine.adapt.LoraState;
+import espalier.engine.adapt.LoraWeights;
+import espalier.engine.model.AdapterDropout;
+import espalier.engine.model.Architecture;
+import espalier.engine.model.Batch;
+import espalier.engine.model.ChannelGraph;
+import espalier.engine.model.Gates;
+import espalier.engine.model.Hidden;
+import espalier.engine.model.Keep;
+import espalier.engine.model.Model;
+import espalier.engine.model.ModelFolder;
+import espalier.engine.model.ModelShape;
+import espalier.engine.model.Pass;
+import espalier.engine.model.Site;
+import espalier.engine.model.StateGradients;
+import espalier.engine.model.WeightGradients;
+import espalier.engine.prune.GqaFold;
+import espalier.engine.prune.Group;
+import espalier.engine.prune.Groups;
+import espalier.engine.prune.Importance;
+import espalier.engine.prune.Reduction;
+import espalier.engine.prune.UnitScorer;
+import espalier.engine.train.AdamW;
+import espalier.engine.train.LearningRate;
+import espalier.engine.weights.LayerShape;
+import espalier.kernels.Ops;
+import espalier.kernels.Philox;
+import espalier.kernels.SquaredError;
+import espalier.kernels.Tensor;
+import espalier.kernels.Workspace;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Set;
+import java.util.function.DoubleSupplier;
+
+/// Whole steps of a model, as methods take them, with useful arithmetic counted: recomputation is not.
+final class Steps implements AutoCloseable {
+    private static final int RANK = 8;
+
+    private final ModelFolder folder;
+    private final Model model;
+    private final Ops ops;
+    private final Workspace ws;
+    private final Workspace memory;
+    private final int[][] samples;
+    private final Batch batch;
+    private final Keep keep;
+    private final Gates open;
+    private final LoraWeights student;
+    private final LoraWeights teacher;
+    private final AdamW optimiser;
+
+    /// The steps there are.
+    enum Kind {
+        /// A forward with the vocabulary at every position.
+        PREFILL,
+        /// Cross-entropy, backward into adapters of q_proj and v_proj, AdamW.
+        LORA,
+        /// LLM-Pruner's gradients, reduced to the importance of heads and FFN channels.
+        IMPORTANCE,
+        /// NutePrune's: a teacher's forward, a student's forward and backward with gates, KL and layer losses.
+        TWO_ROLES
+    }
+
+    /// @param folder the model, of any weights; closed by its owner
+    /// @param sequences of the batch
+    /// @param tokens of each
+    /// @param keep what a training forward keeps
+    Steps(ModelFolder folder, int sequences, int tokens, Keep keep) {
+        this.folder = folder;
+        this.model = folder.model();
+        this.ops = model.ops();
+        this.keep = keep;
+        this.ws = ops.newWorkspace();
+        this.memory = ops.newWorkspace();
+        this.samples = new int[sequences][tokens];
+        for (int s = 0; s < sequences; s++) {
+            for (int i = 0; i < tokens; i++) {
+                samples[s][i] = new Philox(1, s).below(i, model.shape().vocab());
+            }
+        }
+        this.batch = Batch.of(samples);
+        this.open = Gates.open(model.shape().layers().size());
+        LoraSettings settings = LoraSettings.of(RANK, RANK, 0, Set.of(Site.Q_PROJ, Site.V_PROJ));
+        this.student = LoraWeights.trained(LoraState.initial(model.shape(), settings, 1), ops);
+        this.teacher = LoraWeights.frozen(LoraState.initial(model.shape(), settings, 2), ops);
+        LearningRate rate = new LearningRate(1e-3, LearningRate.Shape.CONSTANT, 0, 1);
+        this.optimiser =
+                new AdamW(List.of(new AdamW.Group(student.parameters(), AdamW.Settings.DEFAULT, rate)), ops);
+    }
+
+    /// @return one step, which returns a loss, or for prefill the sum of the last logits
+    DoubleSupplier step(Kind kind) {
+        return switch (kind) {
+            case PREFILL -> this::prefill;
+            case LORA -> this::lora;
+            case IMPORTANCE -> this::importance;
+            case TWO_ROLES -> this::twoRoles;
+        };
+    }
+
+    /// Multiplications and additions that a step needs: 2 for each weight and token in a forward, as many for the
+    /// gradient of the inputs and again for that of the weights where it is wanted; attention by its causal half.
+    double usefulFlops(Kind kind) {
+        double tokens = batch.tokens();
+        double forward = 2 * tokens * matrixElements() + attentionFlops();
+        // Nothing needs the gradient of what is below the first layer's projections, which is ignored here.
+        double inputs = 2 * tokens * matrixElements() + 2.5 * attentionFlops();
+        return switch (kind) {
+            case PREFILL -> forward;
+            case LORA -> forward + inputs;
+            case IMPORTANCE -> forward + inputs + 2 * tokens * layerElements();
+            case TWO_ROLES -> 2 * forward + inputs;
+        };
+    }
+
+    private double layerElements() {
+        ModelShape shape = model.shape();
+        double elements = 0;
+        for (LayerShape layer : shape.layers()) {
+            elements += (double) shape.hidden() * (2 * layer.queryWidth() + 2 * layer.kvWidth() + 3 * layer.ffn());
+        }
+        return elements;
+    }
+
+    private double matrixElements() {
+        return layerElements() + (double) model.shape().hidden() * model.shape().vocab();
+    }
+
+    /// Scores and their product with the values, of the forward.
+    private double attentionFlops() {
+        double flops = 0;
+        for (LayerShape layer : model.shape().layers()) {
+            for (int[] sample : samples) {
+                flops += 2.0 * sample.length * (sample.length + 1) * layer.queryWidth();
+            }
+        }
+        return flops;
+    }
+
+    private double prefill() {
+        long mark = ws.mark();
+        Hidden hidden = model.forward(batch, Pass.plain(open.heads().size()), Keep.NOTHING, ws);
+        double[] last = new double[1];
+        model.lmHead().forEachChunk(hidden.normed(), ws, (from, logits) ->
+                last[0] = ops.sumOfSquares(logits.rowRange(logits.rows() - 1, logits.rows())));
+        ws.release(mark);
+        return last[0];
+    }
+
+    private double lora() {
+        long mark = ws.mark();
+        Pass pass = new Pass(open, open, student.adapters(), WeightGradients.NONE).withDropout(AdapterDropout.NONE);
+        Hidden hidden = model.forward(batch, pass, keep, ws);
+        Tensor dNormed = ws.take(batch.tokens(), model.shape().hidden());
+        int[] targets = batch.nextTokens();
+        double scale = 1.0 / (batch.tokens() - batch.sequences());
+        double loss = model.lmHead().lossBackward(dNormed, hidden, targets, (float) scale, ws).mean();
+        model.backward(hidden, dNormed, StateGradients.NONE, pass, ws);
+        update();
+        ws.release(mark);
+        return loss;
+    }
+
+    private void update() {
+        optimiser.step(0, AdamW.clipScale(optimiser.gradientNorm(), 1));
+        student.zeroGradients();
+    }
+
+    private double importance() {
+        ChannelGraph graph = Architecture.forModelType(folder.config().modelType()).graph(model.shape());
+        List<Group> groups = Groups.of(graph).all().stream()
+                .filter(group -> group.kind() != Group.Kind.HIDDEN)
+                .toList();
+        UnitScorer.Settings settings =
+                new UnitScorer.Settings(Importance.PARAM_FIRST, Reduction.Stacked.SUM, GqaFold.BY_GROUP);
+        return UnitScorer.score(
+                        settings, groups, model, graph.tensors(), folder.weights(), samples, 0, Progress.NONE)
+                .loss();
+    }
+
+    private double twoRoles() {
+        long start = memory.mark();
+        long mark = ws.mark();
+        int layers = model.shape().layers().size();
+        Gates gates = ones(1);
+        Gates dGates = ones(0);
+        Hidden taught = model.forward(batch, Pass.frozen(gates, teacher.adapters()), Keep.LAYER_INPUTS, ws);
+        Pass pass = new Pass(gates, dGates, student.adapters(), WeightGradients.NONE);
+        Hidden hidden = model.forward(batch, pass, keep, ws);
+        Tensor dNormed = ws.take(batch.tokens(), model.shape().hidden());
+        float tau = 2 / 3f;
+        float scale = 0.1f * tau * tau / batch.sequences();
+        double loss = model.lmHead().distill(dNormed, hidden, taught, tau, scale, ws).sum() * scale;
+        SquaredError last = ops.squaredError(hidden.normed(), taught.normed());
+        ops.squaredErrorBackward(dNormed, hidden.normed(), taught.normed(), 0.9f / last.count());
+        StateGradients states = (state, d) -> {
+            if (state < layers) {
+                Tensor own = hidden.states().get(state);
+                Tensor other = taught.states().get(state);
+                ops.squaredErrorBackward(d, own, other, 0.9f / Math.max(1, ops.squaredError(own, other).count()));
+            }
+        };
+        model.backward(hidden, dNormed, states, pass, ws);
+        update();
+        ws.release(mark);
+        memory.release(start);
+        return loss;
+    }
+
+    private Gates ones(float value) {
+        List<Tensor> heads = new ArrayList<>();
+        List<Tensor> ffn = new ArrayList<>();
+        for (LayerShape layer : model.shape().layers()) {
+            heads.add(filled(layer.heads(), value));
+            ffn.add(filled(layer.ffn(), value));
+        }
+        return new Gates(heads, ffn, filled(model.shape().hidden(), value), Set.of(), 0);
+    }
+
+    private Tensor filled(int cols, float value) {
+        Tensor tensor = memory.take(1, cols);
+        ops.fill(tensor, value);
+        return tensor;
+    }
+
+    @Override
+    public void close() {
+        optimiser.close();
+        student.close();
+        teacher.close();
+        ws.close();
+        memory.close();
+    }
+}
