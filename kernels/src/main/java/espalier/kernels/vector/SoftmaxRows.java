@@ -8,7 +8,8 @@ import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
 
-/// The passes over one row that losses are made of. One exponential in each loop: with two the compiler stops inlining.
+/// The passes over one row that losses are made of. One exponential in each method: with two the compiler stops
+/// inlining.
 ///
 /// Accumulators are lanes in memory, `lanes`, two registers wide. As variables of the loop the compiler boxed them in
 /// some processes and not in others; behind an exponential the way through memory costs nothing.
@@ -132,10 +133,14 @@ final class SoftmaxRows {
             store(y, VectorMath.exp(load(x).sub(max).mul(inverseTau)).fma(f, load(y)));
         }
         if (i < n) {
-            VectorMask<Float> m = first(n - i);
-            FloatVector e = VectorMath.exp(load(x, m).sub(max).mul(inverseTau));
-            store(y, e.fma(f, load(y, m)), m);
+            subtractRest(y, x, max, inverseTau, factor, n - i);
         }
+    }
+
+    private static void subtractRest(long y, long x, float max, float inverseTau, float factor, int n) {
+        VectorMask<Float> m = first(n);
+        FloatVector e = VectorMath.exp(load(x, m).sub(max).mul(inverseTau));
+        store(y, e.fma(FloatVector.broadcast(Lanes.F32, -factor), load(y, m)), m);
     }
 
     /// `sum(e (teacher - student + shift))` with `e = exp((teacher - max) * inverseTau)`, over the entries where `e` is

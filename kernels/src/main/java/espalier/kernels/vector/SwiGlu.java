@@ -10,7 +10,7 @@ import java.lang.foreign.MemorySegment;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorMask;
 
-/// SwiGLU with a gate value for each channel.
+/// SwiGLU with a gate value for each channel. One exponential in each method: with two the compiler stops inlining.
 final class SwiGlu {
     private static final int L = Lanes.COUNT;
     private static final long W = Lanes.BYTES;
@@ -47,10 +47,14 @@ final class SwiGlu {
             store(y, a.mul(sigmoid(a)).mul(load(up)));
         }
         if (i < n) {
-            VectorMask<Float> m = first(n - i);
-            FloatVector a = load(gate, m);
-            store(y, a.mul(sigmoid(a)).mul(load(up, m)), m);
+            forwardRest(y, gate, up, n - i);
         }
+    }
+
+    private static void forwardRest(long y, long gate, long up, int n) {
+        VectorMask<Float> m = first(n);
+        FloatVector a = load(gate, m);
+        store(y, a.mul(sigmoid(a)).mul(load(up, m)), m);
     }
 
     private static void forwardGated(long y, long gate, long up, long z, int n) {
@@ -61,11 +65,15 @@ final class SwiGlu {
             store(y, a.mul(sigmoid(a)).mul(load(up).mul(open)));
         }
         if (i < n) {
-            VectorMask<Float> m = first(n - i);
-            FloatVector open = load(z, m);
-            FloatVector a = load(gate, m).mul(open);
-            store(y, a.mul(sigmoid(a)).mul(load(up, m).mul(open)), m);
+            forwardGatedRest(y, gate, up, z, n - i);
         }
+    }
+
+    private static void forwardGatedRest(long y, long gate, long up, long z, int n) {
+        VectorMask<Float> m = first(n);
+        FloatVector open = load(z, m);
+        FloatVector a = load(gate, m).mul(open);
+        store(y, a.mul(sigmoid(a)).mul(load(up, m).mul(open)), m);
     }
 
     /// With `a = z gate`, `b = z up`, `s = sigmoid(a)`: `dA = dY b (s + a s (1 - s))`, `dB = dY a s`, `dGate = z dA`,
@@ -171,9 +179,13 @@ final class SwiGlu {
             store(y, sigmoid(load(gate)));
         }
         if (i < n) {
-            VectorMask<Float> m = first(n - i);
-            store(y, sigmoid(load(gate, m)), m);
+            sigmoidsRest(y, gate, n - i);
         }
+    }
+
+    private static void sigmoidsRest(long y, long gate, int n) {
+        VectorMask<Float> m = first(n);
+        store(y, sigmoid(load(gate, m)), m);
     }
 
     /// Finds the sigmoids in `dUp`.
