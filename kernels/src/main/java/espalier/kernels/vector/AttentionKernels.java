@@ -60,7 +60,7 @@ final class AttentionKernels {
         FloatVector sum = FloatVector.zero(S);
         for (int i = 0; i < n; i++) {
             long at = row + i * W & ADDRESS;
-            FloatVector e = VectorMath.exp(minus.add(FloatVector.fromMemorySegment(S, ALL, at, ORDER)));
+            FloatVector e = VectorMath.expUpTo0(minus.add(FloatVector.fromMemorySegment(S, ALL, at, ORDER)));
             e.intoMemorySegment(ALL, at, ORDER);
             sum = e.add(sum);
         }
