@@ -164,7 +164,7 @@ def gemm(tokens, names, forms="nt nn tn"):
             x, w = rand(m, k), rand(n, k)
             for form in forms.split():
                 for t in THREADS:
-                    if form in ("nt", "ntBf16"):
+                    if form in ("nt", "ntBf16", "packed", "packedBf16"):
                         out = np.empty((m, n), np.float32)
                         peer = lambda: np.matmul(x, w.T, out=out)
                         request = (form, m, k, n)
@@ -296,6 +296,8 @@ for what in args.what:
         gemm((2048,), "smol-up smol-down tiny-up")
     elif what == "m32":
         gemm((32,), "smol-up smol-down tiny-up 7b-q", "nt ntBf16")
+    elif what == "packed":
+        gemm((32, 512), "smol-up smol-down tiny-up 7b-q", "packed packedBf16")
     elif what == "decode":
         decode()
     elif what in ("attention", "attention-backward"):

@@ -47,6 +47,8 @@ final class Kernels implements AutoCloseable {
             case "regions" -> () -> regions(size[0]);
             case "nt" -> product(size[0], size[1], size[2], DType.F32);
             case "ntBf16" -> product(size[0], size[1], size[2], DType.BF16);
+            case "packed" -> packedProduct(size[0], size[1], size[2], DType.F32);
+            case "packedBf16" -> packedProduct(size[0], size[1], size[2], DType.BF16);
             case "nn" -> backwardProduct(size[0], size[1], size[2]);
             case "tn" -> gradientProduct(size[0], size[1], size[2]);
             case "attention" -> attention(size[0], size[1], size[2], size[3], size[4], false);
@@ -104,6 +106,13 @@ final class Kernels implements AutoCloseable {
         Tensor x = random(m, k);
         Tensor y = random(m, n);
         Weight w = weight(n, k, type);
+        return () -> ops.linear(y, x, w, false);
+    }
+
+    private Runnable packedProduct(int m, int k, int n, DType type) {
+        Tensor x = random(m, k);
+        Tensor y = random(m, n);
+        Weight w = ops.pack(weight(n, k, type), memory);
         return () -> ops.linear(y, x, w, false);
     }
 

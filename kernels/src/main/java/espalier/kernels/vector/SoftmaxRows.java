@@ -11,8 +11,8 @@ import jdk.incubator.vector.VectorOperators;
 /// The passes over one row that losses are made of. One exponential in each method: with two the compiler stops
 /// inlining.
 ///
-/// Sums are made in a register and left in memory, `lanes`, two registers wide. They begin with a zero made on the spot:
-/// with a constant the compiler boxes them. Adding to zero before the store gives it a vector of known class.
+/// Sums are made in a register and left in memory, `lanes`, two registers wide. They begin with a zero made on the
+/// spot: with a constant the compiler boxes them. Adding to zero before the store gives it a vector of known class.
 final class SoftmaxRows {
     private static final int L = Lanes.COUNT;
     private static final long W = Lanes.BYTES;
