@@ -159,26 +159,32 @@ final class SoftmaxRows {
         store(y, e.fma(FloatVector.broadcast(Lanes.F32, -factor), load(y, m)), m);
     }
 
-    /// `sum(e (teacher - student + shift))` with `e = exp((teacher - max) * inverseTau)`, over the entries where `e` is
-    /// not 0: there the product has the limit 0, whatever the student says.
-    static double weightedDifference(
-            long teacher, long student, float max, float inverseTau, float shift, int n, long lanes) {
+    /// With `e = exp((teacher - max) * inverseTau)`: `sum(e)`, and `sum(e (teacher - student + shift))` over the
+    /// entries where `e` is not 0: there the product has the limit 0, whatever the student says.
+    ///
+    /// @param sums the two, =
+    static void weightedDifference(
+            double[] sums, long teacher, long student, float max, float inverseTau, float shift, int n, long lanes) {
         int whole = n / L * L;
-        Elementwise.fill(lanes, 0, L);
+        Elementwise.fill(lanes, 0, 2 * L);
         double sum = 0;
+        double difference = 0;
         for (int from = 0; from < whole; from += BLOCK) {
             long offset = (long) from * Float.BYTES;
             differenceBlock(
                     teacher + offset, student + offset, max, inverseTau, shift, Math.min(BLOCK, whole - from), lanes);
             sum += take(lanes);
+            difference += take(lanes + W);
         }
         if (whole < n) {
             long offset = (long) whole * Float.BYTES;
             differenceRest(
                     teacher + offset, student + offset, max, inverseTau, shift, n - whole, lanes);
             sum += take(lanes);
+            difference += take(lanes + W);
         }
-        return sum;
+        sums[0] = sum;
+        sums[1] = difference;
     }
 
     private static void differenceBlock(
@@ -187,13 +193,16 @@ final class SoftmaxRows {
         FloatVector factor = FloatVector.broadcast(Lanes.F32, inverseTau);
         FloatVector both = FloatVector.broadcast(Lanes.F32, shift);
         FloatVector sum = FloatVector.zero(Lanes.F32);
+        FloatVector difference = FloatVector.zero(Lanes.F32);
         for (int i = 0; i < n; i += L, teacher += W, student += W) {
             FloatVector t = load(teacher);
             FloatVector e = VectorMath.expUpTo0(t.sub(top).mul(factor));
+            sum = e.add(sum);
             FloatVector term = e.mul(t.sub(load(student)).add(both));
-            sum = term.blend(ZERO, e.compare(VectorOperators.EQ, ZERO)).add(sum);
+            difference = term.blend(ZERO, e.compare(VectorOperators.EQ, ZERO)).add(difference);
         }
         store(lanes, ZERO.add(sum));
+        store(lanes + W, ZERO.add(difference));
     }
 
     private static void differenceRest(
@@ -202,6 +211,7 @@ final class SoftmaxRows {
         FloatVector t = load(teacher, m);
         FloatVector e = VectorMath.expUpTo0(t.sub(max).mul(inverseTau));
         FloatVector term = e.mul(t.sub(load(student, m)).add(shift));
-        store(lanes, load(lanes).add(term.blend(0, e.compare(VectorOperators.EQ, 0)), m));
+        store(lanes, e, m);
+        store(lanes + W, term.blend(0, e.compare(VectorOperators.EQ, 0)), m);
     }
 }
