@@ -30,7 +30,7 @@ import javax.management.ObjectName;
 final class CompilerDirectives {
     /// The loops, by class. Their arguments and results are primitive, so a call costs a nanosecond and boxes nothing.
     static final Map<Class<?>, List<String>> LOOPS = Map.ofEntries(
-            entry(AdamWKernels.class, List.of("firstMoment", "secondMoment", "update")),
+            entry(AdamWKernels.class, List.of("update", "firstMoment", "secondMoment", "parameter")),
             entry(AttentionKernels.class, List.of("maximum", "exponentials", "scoreGradient")),
             entry(ColumnGates.class, List.of("product", "addProduct", "backward")),
             entry(ColumnSums.class, List.of("addRows", "addRest")),

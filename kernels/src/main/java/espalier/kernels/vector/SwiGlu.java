@@ -11,6 +11,7 @@ import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorMask;
 
 /// SwiGLU with a gate value for each channel. One exponential in each method: with two the compiler stops inlining.
+/// Without gates the loops compare addresses, as those of [GemvKernels] do and for their reason.
 final class SwiGlu {
     private static final int L = Lanes.COUNT;
     private static final long W = Lanes.BYTES;
@@ -23,6 +24,11 @@ final class SwiGlu {
     /// The logistic function. For large negative `x` the exponential is infinite or nearly so, and the quotient 0.
     private static FloatVector sigmoid(FloatVector x) {
         return ONE.div(VectorMath.exp(x.neg()).add(ONE));
+    }
+
+    /// @return bytes of the registers that `n` elements fill
+    private static long whole(int n) {
+        return n / L * W;
     }
 
     static void forward(Parallel parallel, Tensor y, Tensor gate, Tensor up, Tensor z) {            // y =
@@ -41,13 +47,12 @@ final class SwiGlu {
     }
 
     private static void forward(long y, long gate, long up, int n) {
-        int i = 0;
-        for (; i <= n - L; i += L, y += W, gate += W, up += W) {
+        for (long end = y + whole(n); y != end; y += W, gate += W, up += W) {
             FloatVector a = load(gate);
             store(y, a.mul(sigmoid(a)).mul(load(up)));
         }
-        if (i < n) {
-            forwardRest(y, gate, up, n - i);
+        if (n % L != 0) {
+            forwardRest(y, gate, up, n % L);
         }
     }
 
@@ -174,12 +179,11 @@ final class SwiGlu {
     }
 
     private static void sigmoids(long y, long gate, int n) {
-        int i = 0;
-        for (; i <= n - L; i += L, y += W, gate += W) {
+        for (long end = y + whole(n); y != end; y += W, gate += W) {
             store(y, sigmoid(load(gate)));
         }
-        if (i < n) {
-            sigmoidsRest(y, gate, n - i);
+        if (n % L != 0) {
+            sigmoidsRest(y, gate, n % L);
         }
     }
 
@@ -190,16 +194,15 @@ final class SwiGlu {
 
     /// Finds the sigmoids in `dUp`.
     private static void backward(long dGate, long dUp, long dY, long gate, long up, int n) {
-        int i = 0;
-        for (; i <= n - L; i += L, dGate += W, dUp += W, dY += W, gate += W, up += W) {
+        for (long end = dGate + whole(n); dGate != end; dGate += W, dUp += W, dY += W, gate += W, up += W) {
             FloatVector s = load(dUp);
             FloatVector silu = load(gate).mul(s);
             FloatVector d = load(dY);
             store(dUp, d.mul(silu));
             store(dGate, d.mul(load(up)).mul(ONE.sub(s).fma(silu, s)));
         }
-        if (i < n) {
-            VectorMask<Float> m = first(n - i);
+        if (n % L != 0) {
+            VectorMask<Float> m = first(n % L);
             FloatVector s = load(dUp, m);
             FloatVector silu = load(gate, m).mul(s);
             FloatVector d = load(dY, m);

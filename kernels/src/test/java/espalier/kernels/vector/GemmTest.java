@@ -29,7 +29,7 @@ class GemmTest {
     private static final int[] SIZES = {1, 2, 3, 5, 7, 8, 11, 12, 13, 15, 16, 17, 24, 25, 31, 32, 33, 45, 64, 65, 70};
 
     /// Forms whose operands are plain matrices.
-    private static final List<Gemm.Form> PLAIN = List.of(Gemm.Form.NT, Gemm.Form.NN, Gemm.Form.TN);
+    static final List<Gemm.Form> PLAIN = List.of(Gemm.Form.NT, Gemm.Form.NN, Gemm.Form.TN);
 
     private Parallel one;
     private Parallel two;
