@@ -35,13 +35,11 @@ final class CompilerDirectives {
             entry(ColumnGates.class, List.of("product", "addProduct", "backward")),
             entry(ColumnSums.class, List.of("addRows", "addRest")),
             entry(Elementwise.class, List.of("fill", "addScaled", "scaled", "addSquare", "sumOfSquares")),
-            entry(GemmTile.class, List.of("addTile", "storeWide", "addWide", "storeNarrow")),
             entry(GemvKernels.class, List.of("dotF32", "dotsF32", "dotBf16", "dotsBf16", "pairUp", "convertF16")),
             entry(Importance.class, List.of(
                     "product", "absoluteProduct", "curvature", "mixed", "absolute", "addBlock")),
             entry(Losses.class, List.of("squaredError", "zeros", "squaredErrorBackward")),
             entry(PackColumns.class, List.of("touch", "splitBf16", "splitF16", "copyF32", "copyBf16", "copyF16")),
-            entry(PackRows.class, List.of("columnMajor")),
             entry(PackTranspose.class, List.of("oneStep", "twoSteps")),
             entry(PackedWeights.class, List.of("unpackBf16", "unpackF16")),
             entry(RmsNorm.class, List.of("dot", "scale", "addGradient", "addProduct")),
