@@ -47,6 +47,10 @@ public class GemmBenchmark {
     @Param({"F32", "BF16"})
     public DType type;
 
+    /// Whether the weight is packed once, before the product.
+    @Param({"false", "true"})
+    public boolean packed;
+
     /// Threads of a product.
     @Param("1")
     public int threads;
@@ -88,6 +92,9 @@ public class GemmBenchmark {
         ops = Backends.open(Backends.Choice.VECTOR, threads);
         memory = ops.newWorkspace();
         w = ops.prepare(new StoredMatrix("w", type, outputs, inputs, weights));
+        if (packed) {
+            w = ops.pack(w, memory);
+        }
         x = memory.take(tokens, inputs);
         y = memory.take(tokens, outputs);
         ops.fromHost(activations, x);

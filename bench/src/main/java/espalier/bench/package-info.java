@@ -1,4 +1,5 @@
-/// Benchmarks. [GemmBenchmark] measures the product that prefill and decoding are made of, and checks its answer.
+/// Benchmarks, each of which checks its answer. [GemmBenchmark] measures the product that prefill and decoding are made
+/// of, [AttentionBenchmark] attention and its backward, [RowBenchmark] losses, norms, activations and the optimiser.
 ///
 ///     mvn -q -B -pl bench -am package -DskipTests
 ///     java -jar bench/target/espalier-bench.jar GemmBenchmark

@@ -9,15 +9,12 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
-import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /// A kernel with more vector operations than the compiler inlines allocates a vector for each one that is left and is
 /// several times slower. Allocation shows it, whatever else the machine does; time would not.
 ///
-/// What the JIT compiler makes of a kernel can differ from one process to the next, above all on a busy machine, so this
-/// runs with the slow tests and not in the gate.
-@Tag("slow")
+/// Only what this thread allocates counts, and rounds go on until the compiler has caught up, however busy the machine.
 class BoxingTest {
     private static final int TOKENS = 192;
     /// With a tail, so that the tail's code is compiled as well.

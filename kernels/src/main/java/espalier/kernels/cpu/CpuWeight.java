@@ -13,11 +13,14 @@ import java.lang.foreign.MemorySegment;
 /// @param cols input channels
 /// @param address first byte
 /// @param data the memory, held so that a mapping that is closed is noticed
-public record CpuWeight(String name, DType type, int rows, int cols, long address, MemorySegment data)
+/// @param packed a copy of it in the order that a backend's products read, 0 for none
+public record CpuWeight(
+        String name, DType type, int rows, int cols, long address, MemorySegment data, long packed)
         implements Weight {
     static CpuWeight of(StoredMatrix matrix) {
         return new CpuWeight(
-                matrix.name(), matrix.type(), matrix.rows(), matrix.cols(), matrix.data().address(), matrix.data());
+                matrix.name(), matrix.type(), matrix.rows(), matrix.cols(), matrix.data().address(), matrix.data(),
+                0);
     }
 
     /// @param weight made by a CPU backend
@@ -31,6 +34,12 @@ public record CpuWeight(String name, DType type, int rows, int cols, long addres
             throw new IllegalStateException(weight.name() + " is used after its checkpoint was closed");
         }
         return cpu;
+    }
+
+    /// @param address of the copy
+    /// @return this weight with the copy
+    public CpuWeight withPacked(long address) {
+        return new CpuWeight(name, type, rows, cols, this.address, data, address);
     }
 
     /// @param row 0 to rows

@@ -9,6 +9,7 @@ import espalier.kernels.Salience;
 import espalier.kernels.SquaredError;
 import espalier.kernels.Tensor;
 import espalier.kernels.Weight;
+import espalier.kernels.Workspace;
 import espalier.kernels.cpu.CpuOps;
 import espalier.kernels.cpu.CpuWeight;
 import espalier.kernels.cpu.Shapes;
@@ -31,6 +32,16 @@ public final class ScalarOps extends CpuOps {
     @Override
     public int threads() {
         return 1;
+    }
+
+    @Override
+    public Weight pack(Weight w, Workspace memory) {
+        return w;
+    }
+
+    @Override
+    public long packedBytes(Weight w) {
+        return 0;
     }
 
     @Override

@@ -5,6 +5,7 @@ import static espalier.kernels.vector.Lanes.ORDER;
 
 import java.lang.foreign.ValueLayout;
 import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorSpecies;
 
 /// What attention does to single rows. Rows of scores have room for a multiple of [#PADDING] floats and are worked on
@@ -35,15 +36,26 @@ final class AttentionKernels {
     ///
     /// @param row scores
     /// @param valid how many, at least 1
-    /// @return their maximum
+    /// @return their maximum, NaN not counting: it shows in the sum of exponentials
     static float maximum(long row, int valid) {
         int n = registers(valid);
         fill(row, valid, n * L, Float.NEGATIVE_INFINITY);
-        FloatVector m = FloatVector.broadcast(S, Float.NEGATIVE_INFINITY);
-        for (int i = 0; i < n; i++) {
-            m = FloatVector.fromMemorySegment(S, ALL, row + i * W & ADDRESS, ORDER).max(m);
+        FloatVector even = FloatVector.broadcast(S, Float.NEGATIVE_INFINITY);
+        FloatVector odd = FloatVector.broadcast(S, Float.NEGATIVE_INFINITY);
+        int i = 0;
+        for (; i + 1 < n; i += 2) {
+            even = larger(even, FloatVector.fromMemorySegment(S, ALL, row + i * W & ADDRESS, ORDER));
+            odd = larger(odd, FloatVector.fromMemorySegment(S, ALL, row + (i + 1) * W & ADDRESS, ORDER));
         }
-        return Lanes.max(m);
+        if (i < n) {
+            even = larger(even, FloatVector.fromMemorySegment(S, ALL, row + i * W & ADDRESS, ORDER));
+        }
+        return Lanes.max(larger(even, odd));
+    }
+
+    /// Two operations; the maximum of Java's rules for NaN and -0 is many.
+    private static FloatVector larger(FloatVector a, FloatVector b) {
+        return a.blend(b, b.compare(VectorOperators.GT, a));
     }
 
     /// Replaces scores by `exp(score - subtract)`, those of other keys by 0.
@@ -60,7 +72,7 @@ final class AttentionKernels {
         FloatVector sum = FloatVector.zero(S);
         for (int i = 0; i < n; i++) {
             long at = row + i * W & ADDRESS;
-            FloatVector e = VectorMath.exp(minus.add(FloatVector.fromMemorySegment(S, ALL, at, ORDER)));
+            FloatVector e = VectorMath.expUpTo0(minus.add(FloatVector.fromMemorySegment(S, ALL, at, ORDER)));
             e.intoMemorySegment(ALL, at, ORDER);
             sum = e.add(sum);
         }

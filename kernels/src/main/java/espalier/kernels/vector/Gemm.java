@@ -3,6 +3,7 @@ package espalier.kernels.vector;
 import espalier.bindings.NativeMemory;
 import espalier.kernels.Check;
 import espalier.kernels.DType;
+import espalier.kernels.cpu.CpuWeight;
 import java.lang.foreign.Arena;
 
 /// Products of strided row-major matrices: `C[m, n] = alpha * op(A) op(B)`, or `+=`.
@@ -22,7 +23,9 @@ final class Gemm implements AutoCloseable {
         /// `C = A B`: A is `[m, k]`, B is `[k, n]`.
         NN,
         /// `C = A^T B`: A is `[k, m]`, B is `[k, n]`.
-        TN
+        TN,
+        /// `C = A B^T`: A is `[m, k]`, B is `[n, k]`, packed by [#pack]; its stride means nothing.
+        PACKED
     }
 
     /// Longest block of `K`: with it a panel of A fits the first-level cache.
@@ -203,11 +206,42 @@ final class Gemm implements AutoCloseable {
         }
     }
 
+    /// Packs a weight for [Form#PACKED].
+    ///
+    /// @param w the weight
+    /// @param to receives [PackedWeights#bytes]
+    void pack(CpuWeight w, long to) {
+        int columns = Math.ceilDiv(w.rows(), COLUMNS);
+        int blocks = blocksOfK(w.cols());
+        parallel.run(columns, (panel, worker) -> {
+            for (int i = 0; i < blocks; i++) {
+                int k0 = part(w.cols(), i, blocks);
+                int kc = part(w.cols(), i + 1, blocks) - k0;
+                long panelBytes = PackedWeights.panelBytes(w.type(), kc);
+                PackedWeights.pack(w, panel * COLUMNS, k0, kc,
+                        to + PackedWeights.offset(w.type(), w.cols(), k0, columns) + panel * panelBytes,
+                        scratch[worker]);
+            }
+        });
+    }
+
     /// Packs the column panels `[from, to)` of B.
     ///
     /// @return where they are, until the worker's next call
     private long packColumns(Product p, Block block, int from, int to, int worker) {
         long panelBytes = PackColumns.panelBytes(block.kc);
+        if (p.form == Form.PACKED) {
+            long stored = PackedWeights.panelBytes(p.bType, block.kc);
+            long first = p.b + PackedWeights.offset(p.bType, p.k, block.k0, Math.ceilDiv(p.n, COLUMNS)) + from * stored;
+            if (p.bType == DType.F32) {
+                return first;
+            }
+            long unpacked = packedB[worker].ensure((to - from) * panelBytes);
+            for (int j = 0; j < to - from; j++) {
+                PackedWeights.unpack(p.bType, first + j * stored, block.kc, unpacked + j * panelBytes);
+            }
+            return unpacked;
+        }
         long panels = packedB[worker].ensure((to - from) * panelBytes);
         int size = p.bType.bytes();
         for (int j = from; j < to; j++) {

@@ -3,6 +3,7 @@ package espalier.kernels.vector;
 import espalier.kernels.DType;
 import espalier.kernels.Ops;
 import espalier.kernels.Tensor;
+import espalier.kernels.Workspace;
 import espalier.kernels.cpu.CpuWeight;
 
 /// The matrix products of [Ops] on arguments already checked: [Gemv] for a few rows, [Gemm] otherwise.
@@ -27,10 +28,23 @@ final class GemmOps implements AutoCloseable {
         if (tokens <= Gemv.MOST_ROWS) {
             gemv.run(tokens, w.rows(), w.cols(), y.address(), y.cols(), x.address(), x.cols(),
                     w.address(), w.type(), accumulate);
+        } else if (w.packed() != 0) {
+            gemm.run(Gemm.Form.PACKED, tokens, w.rows(), w.cols(), y.address(), y.cols(), x.address(), x.cols(),
+                    w.packed(), w.type(), 0, 1, accumulate);
         } else {
             gemm.run(Gemm.Form.NT, tokens, w.rows(), w.cols(), y.address(), y.cols(), x.address(), x.cols(),
                     w.address(), w.type(), w.cols(), 1, accumulate);
         }
+    }
+
+    /// See [Ops#pack].
+    CpuWeight pack(CpuWeight w, Workspace memory) {
+        if (w.rows() == 0 || w.cols() == 0) {
+            return w;
+        }
+        Tensor copy = PackedWeights.take(w, memory);
+        gemm.pack(w, copy.address());
+        return w.withPacked(copy.address());
     }
 
     /// See [Ops#linearBackward].

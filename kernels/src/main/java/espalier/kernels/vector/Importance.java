@@ -136,12 +136,11 @@ final class Importance {
 
     /// Adds a row's values to the column sums; returns their sum.
     ///
-    /// @param lanes a register in memory: as a variable of the loop the compiler boxes it in some processes
+    /// @param lanes a register in memory
     private static double addRow(long columns, long value, int n, long lanes) {
         double sum = 0;
         for (int from = 0; from < n; from += BLOCK) {
             long offset = (long) from * Float.BYTES;
-            store(lanes, FloatVector.zero(Lanes.F32));
             addBlock(columns + offset, value + offset, Math.min(BLOCK, n - from), lanes);
             sum += Access.sum(load(lanes));
         }
@@ -149,10 +148,12 @@ final class Importance {
     }
 
     private static void addBlock(long columns, long value, int n, long lanes) {
+        FloatVector sum = FloatVector.zero(Lanes.F32);
         for (int i = 0; i < n; i += L, columns += W, value += W) {
             FloatVector v = load(value);
             store(columns, load(columns).add(v));
-            store(lanes, load(lanes).add(v));
+            sum = sum.add(v);
         }
+        store(lanes, FloatVector.zero(Lanes.F32).add(sum));
     }
 }

@@ -92,25 +92,29 @@ final class Losses {
             Parallel parallel, PackBuffer[] scratch, double[] loss, Tensor student, Tensor teacher, float tau,
             float gradientScale) {
         Tasks.rows(parallel, student.rows(), student.cols(), (from, to, worker) -> {
+            double[] sums = new double[2];
             for (int t = from; t < to; t++) {
                 long offset = (long) t * student.cols() * Float.BYTES;
                 loss[t] = klDivergence(
-                        student.address() + offset, teacher.address() + offset, tau, gradientScale, student.cols(),
-                        scratch[worker].ensure(2 * W));
+                        sums, student.address() + offset, teacher.address() + offset, tau, gradientScale,
+                        student.cols(), scratch[worker].ensure(2 * W));
             }
         });
     }
 
     /// With logits shifted by their maxima and `Z` the sums of exponentials, the divergence is
     /// `sum(e_t / Z_t * (teacher - student - max_t + max_s)) / tau + log(Z_s / Z_t)`.
+    ///
+    /// @param sums room for two
     private static double klDivergence(
-            long student, long teacher, float tau, float gradientScale, int vocab, long lanes) {
+            double[] sums, long student, long teacher, float tau, float gradientScale, int vocab, long lanes) {
         float inverse = 1 / tau;
         float studentMax = SoftmaxRows.max(student, vocab, lanes);
         float teacherMax = SoftmaxRows.max(teacher, vocab, lanes);
-        double teacherSum = SoftmaxRows.sumOfExponentials(teacher, teacherMax, inverse, vocab, lanes);
-        double difference = SoftmaxRows.weightedDifference(
-                teacher, student, teacherMax, inverse, studentMax - teacherMax, vocab, lanes);
+        SoftmaxRows.weightedDifference(
+                sums, teacher, student, teacherMax, inverse, studentMax - teacherMax, vocab, lanes);
+        double teacherSum = sums[0];
+        double difference = sums[1];
         double studentSum;
         if (gradientScale == 0) {
             studentSum = SoftmaxRows.sumOfExponentials(student, studentMax, inverse, vocab, lanes);

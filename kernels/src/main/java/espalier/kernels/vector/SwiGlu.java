@@ -10,7 +10,8 @@ import java.lang.foreign.MemorySegment;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorMask;
 
-/// SwiGLU with a gate value for each channel.
+/// SwiGLU with a gate value for each channel. One exponential in each method: with two the compiler stops inlining.
+/// Without gates the loops compare addresses, as those of [GemvKernels] do and for their reason.
 final class SwiGlu {
     private static final int L = Lanes.COUNT;
     private static final long W = Lanes.BYTES;
@@ -23,6 +24,11 @@ final class SwiGlu {
     /// The logistic function. For large negative `x` the exponential is infinite or nearly so, and the quotient 0.
     private static FloatVector sigmoid(FloatVector x) {
         return ONE.div(VectorMath.exp(x.neg()).add(ONE));
+    }
+
+    /// @return bytes of the registers that `n` elements fill
+    private static long whole(int n) {
+        return n / L * W;
     }
 
     static void forward(Parallel parallel, Tensor y, Tensor gate, Tensor up, Tensor z) {            // y =
@@ -41,16 +47,19 @@ final class SwiGlu {
     }
 
     private static void forward(long y, long gate, long up, int n) {
-        int i = 0;
-        for (; i <= n - L; i += L, y += W, gate += W, up += W) {
+        for (long end = y + whole(n); y != end; y += W, gate += W, up += W) {
             FloatVector a = load(gate);
             store(y, a.mul(sigmoid(a)).mul(load(up)));
         }
-        if (i < n) {
-            VectorMask<Float> m = first(n - i);
-            FloatVector a = load(gate, m);
-            store(y, a.mul(sigmoid(a)).mul(load(up, m)), m);
+        if (n % L != 0) {
+            forwardRest(y, gate, up, n % L);
         }
+    }
+
+    private static void forwardRest(long y, long gate, long up, int n) {
+        VectorMask<Float> m = first(n);
+        FloatVector a = load(gate, m);
+        store(y, a.mul(sigmoid(a)).mul(load(up, m)), m);
     }
 
     private static void forwardGated(long y, long gate, long up, long z, int n) {
@@ -61,11 +70,15 @@ final class SwiGlu {
             store(y, a.mul(sigmoid(a)).mul(load(up).mul(open)));
         }
         if (i < n) {
-            VectorMask<Float> m = first(n - i);
-            FloatVector open = load(z, m);
-            FloatVector a = load(gate, m).mul(open);
-            store(y, a.mul(sigmoid(a)).mul(load(up, m).mul(open)), m);
+            forwardGatedRest(y, gate, up, z, n - i);
         }
+    }
+
+    private static void forwardGatedRest(long y, long gate, long up, long z, int n) {
+        VectorMask<Float> m = first(n);
+        FloatVector open = load(z, m);
+        FloatVector a = load(gate, m).mul(open);
+        store(y, a.mul(sigmoid(a)).mul(load(up, m).mul(open)), m);
     }
 
     /// With `a = z gate`, `b = z up`, `s = sigmoid(a)`: `dA = dY b (s + a s (1 - s))`, `dB = dY a s`, `dGate = z dA`,
@@ -166,28 +179,30 @@ final class SwiGlu {
     }
 
     private static void sigmoids(long y, long gate, int n) {
-        int i = 0;
-        for (; i <= n - L; i += L, y += W, gate += W) {
+        for (long end = y + whole(n); y != end; y += W, gate += W) {
             store(y, sigmoid(load(gate)));
         }
-        if (i < n) {
-            VectorMask<Float> m = first(n - i);
-            store(y, sigmoid(load(gate, m)), m);
+        if (n % L != 0) {
+            sigmoidsRest(y, gate, n % L);
         }
+    }
+
+    private static void sigmoidsRest(long y, long gate, int n) {
+        VectorMask<Float> m = first(n);
+        store(y, sigmoid(load(gate, m)), m);
     }
 
     /// Finds the sigmoids in `dUp`.
     private static void backward(long dGate, long dUp, long dY, long gate, long up, int n) {
-        int i = 0;
-        for (; i <= n - L; i += L, dGate += W, dUp += W, dY += W, gate += W, up += W) {
+        for (long end = dGate + whole(n); dGate != end; dGate += W, dUp += W, dY += W, gate += W, up += W) {
             FloatVector s = load(dUp);
             FloatVector silu = load(gate).mul(s);
             FloatVector d = load(dY);
             store(dUp, d.mul(silu));
             store(dGate, d.mul(load(up)).mul(ONE.sub(s).fma(silu, s)));
         }
-        if (i < n) {
-            VectorMask<Float> m = first(n - i);
+        if (n % L != 0) {
+            VectorMask<Float> m = first(n % L);
             FloatVector s = load(dUp, m);
             FloatVector silu = load(gate, m).mul(s);
             FloatVector d = load(dY, m);

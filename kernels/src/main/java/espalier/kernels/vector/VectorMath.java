@@ -27,6 +27,12 @@ final class VectorMath {
     /// Above this it is more than the largest float.
     private static final float HIGHEST = 88.73f;
 
+    /// Below this [#expUpTo0] gives 0: there the result is less than the smallest normal float.
+    private static final FloatVector LOWEST_NORMAL = constant(-87.33654f);
+    /// The exponent's bias, and what [#ROUND] leaves in the bits of an integer.
+    private static final IntVector BIAS = IntVector.broadcast(Lanes.I32, 127 - ROUND_BITS);
+    private static final FloatVector ZERO = constant(0f);
+
     private VectorMath() {}
 
     private static FloatVector constant(float value) {
@@ -60,5 +66,26 @@ final class VectorMath {
         return scaled
                 .blend(INFINITE, x.compare(VectorOperators.GT, HIGHEST))
                 .blend(0f, x.compare(VectorOperators.LT, LOWEST));
+    }
+
+    /// `e^x` for what a softmax needs: arguments that are not positive, but for rounding (below 80 in any case). Two
+    /// thirds of the operations of [#exp] and its accuracy; results below the smallest normal float are exactly 0, NaN
+    /// stays NaN.
+    ///
+    /// @param x at most 80
+    /// @return the exponential of each lane
+    static FloatVector expUpTo0(FloatVector x) {
+        FloatVector rounded = LOG2_E.fma(x, ROUND);
+        FloatVector n = rounded.sub(ROUND);
+        FloatVector r = LN2_LOW.fma(n, MINUS_LN2_HIGH.fma(n, x));
+        FloatVector p = C7.fma(r, C6);
+        p = p.fma(r, C5);
+        p = p.fma(r, C4);
+        p = p.fma(r, C3);
+        p = p.fma(r, C2);
+        p = p.fma(r, ONE);
+        p = p.fma(r, ONE);
+        IntVector scale = rounded.reinterpretAsInts().add(BIAS).lanewise(VectorOperators.LSHL, 23);
+        return p.mul(scale.reinterpretAsFloats()).blend(ZERO, x.compare(VectorOperators.LT, LOWEST_NORMAL));
     }
 }

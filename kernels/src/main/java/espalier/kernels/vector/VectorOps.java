@@ -9,6 +9,7 @@ import espalier.kernels.Salience;
 import espalier.kernels.SquaredError;
 import espalier.kernels.Tensor;
 import espalier.kernels.Weight;
+import espalier.kernels.Workspace;
 import espalier.kernels.cpu.CpuOps;
 import espalier.kernels.cpu.CpuWeight;
 import espalier.kernels.cpu.Shapes;
@@ -50,6 +51,16 @@ public final class VectorOps extends CpuOps {
     @Override
     public int threads() {
         return parallel.threads();
+    }
+
+    @Override
+    public Weight pack(Weight w, Workspace memory) {
+        return products.pack(CpuWeight.from(w), memory);
+    }
+
+    @Override
+    public long packedBytes(Weight w) {
+        return PackedWeights.bytes(CpuWeight.from(w));
     }
 
     @Override

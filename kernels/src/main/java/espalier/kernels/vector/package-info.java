@@ -4,7 +4,7 @@
 /// 2. Products: [GemmOps] chooses between [Gemm] (blocks and panels) with [GemmTile] under it (the innermost loops are
 ///    [GemmShortTiles], [GemmMiddleTiles] and [GemmTallTiles], one method for each number of rows), and [Gemv] with
 ///    [GemvKernels] (a few rows, the weight unpacked). [PackRows] and [PackColumns] make the panels, by
-///    [PackTranspose] and [PackConvert].
+///    [PackTranspose] and [PackConvert]; [PackedWeights] keeps them.
 /// 3. Attention: [Attention], cut by [AttentionTasks], and [AttentionBackward]: products on blocks of scores, with the
 ///    row work of [AttentionKernels] between them.
 /// 4. [Parallel], the threads; [PackBuffer], the scratch memory that workers keep.

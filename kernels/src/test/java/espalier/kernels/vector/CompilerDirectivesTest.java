@@ -3,6 +3,7 @@ package espalier.kernels.vector;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.lang.management.ManagementFactory;
+import java.util.Arrays;
 import java.util.List;
 import javax.management.JMException;
 import javax.management.ObjectName;
@@ -21,5 +22,12 @@ class CompilerDirectivesTest {
             assertTrue(directives.toString().contains(match), directives::toString);
         }
         assertTrue(directives.toString().contains("Exclude:true"), directives::toString);
+    }
+
+    @Test
+    void everyLoopNamedExists() {
+        CompilerDirectives.LOOPS.forEach((type, methods) -> methods.forEach(method -> assertTrue(
+                Arrays.stream(type.getDeclaredMethods()).anyMatch(declared -> declared.getName().equals(method)),
+                () -> type + " has no method " + method)));
     }
 }

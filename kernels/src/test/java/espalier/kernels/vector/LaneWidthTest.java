@@ -37,12 +37,15 @@ class LaneWidthTest {
         private static void kernels() {
             GemmTest gemm = new GemmTest();
             gemm.open();
-            for (Gemm.Form form : Gemm.Form.values()) {
+            for (Gemm.Form form : GemmTest.PLAIN) {
                 gemm.allTermCounts(form);
             }
             gemm.longSums(769);
             gemm.emptyProducts();
             gemm.localProductsHaveTheSameBits();
+            for (DType type : DType.values()) {
+                gemm.packedOnceGivesTheSameBits(type);
+            }
             gemm.close();
             GemvTest gemv = new GemvTest();
             gemv.open();
@@ -58,6 +61,7 @@ class LaneWidthTest {
             VectorMathTest math = new VectorMathTest();
             math.specialValues();
             math.subnormalResults();
+            math.withoutThePositiveSide();
         }
     }
 

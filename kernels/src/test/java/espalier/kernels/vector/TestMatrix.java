@@ -15,7 +15,7 @@ final class TestMatrix {
     final int cols;
     final int stride;
     final long address;
-    private final MemorySegment memory;
+    final MemorySegment memory;
 
     TestMatrix(Arena arena, DType type, int rows, int cols, int gap, long seed) {
         this.type = type;

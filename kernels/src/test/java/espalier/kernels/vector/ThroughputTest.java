@@ -17,7 +17,6 @@ import java.util.List;
 import java.util.concurrent.TimeUnit;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
-import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /// A canary: kernels that the compiler boxed, spilled or left with C1 are 3 to 200 times slower than they should be,
@@ -31,9 +30,6 @@ import org.junit.jupiter.api.Test;
 /// 1.21), of 1 row 1.16 to 1.21 (1.31, 1.41), cross-entropy 4.7 to 4.8 (3.7, 3.6), swiglu 2.4 to 2.5 (2.5, 2.4),
 /// dropout 2.5 to 2.6 (2.6, 2.6). The limits are less than twice the largest of them: no slowness by a factor of 3 is
 /// within.
-///
-/// Runs with the slow tests: the same kernel can be compiled well in one process and badly in the next.
-@Tag("slow")
 class ThroughputTest {
     /// Prints the ratios of the kernels that are too slow.
     static final class Canary {

@@ -39,6 +39,30 @@ class VectorMathTest {
     }
 
     @Test
+    void withoutThePositiveSide() {
+        float[] x = new float[1 << 20];
+        for (int i = 0; i < x.length; i++) {
+            x[i] = -100 + i * (101f / x.length);
+        }
+        float[] y = new float[x.length];
+        for (int i = 0; i < x.length; i += Lanes.COUNT) {
+            VectorMath.expUpTo0(FloatVector.fromArray(Lanes.F32, x, i)).intoArray(y, i);
+        }
+        for (int i = 0; i < x.length; i++) {
+            float full = exp(x[i])[0];
+            float expected = full < Float.MIN_NORMAL ? 0 : full;
+            assertEquals(expected, y[i], "exp(" + x[i] + ")");
+        }
+        float[] special = new float[Lanes.COUNT];
+        special[0] = Float.NEGATIVE_INFINITY;
+        special[1] = Float.NaN;
+        VectorMath.expUpTo0(FloatVector.fromArray(Lanes.F32, special, 0)).intoArray(special, 0);
+        assertEquals(0, Float.floatToRawIntBits(special[0]), "+0 exactly");
+        assertTrue(Float.isNaN(special[1]), "NaN stays");
+        assertEquals(1, special[2]);
+    }
+
+    @Test
     void subnormalResults() {
         float[] x = new float[1700];
         for (int i = 0; i < x.length; i++) {
