@@ -96,7 +96,10 @@ record AdapterTraining(
         Examples examples = new Examples(all);
         Split split = Split.of(examples.size(), options.validationRows(examples.size()), options.seed);
         TrainingSettings settings = options.settings(split.training().length);
+        // Whatever is wrong with the other options shall be known before long work.
         options.learningRate(settings.steps());
+        options.optimiser();
+        options.lora(model.model().shape().layers().size());
         ObjectNode described = Json.object();
         ArrayNode list = described.putArray("files");
         files.forEach(file -> list.add(describe(file)));
@@ -131,26 +134,38 @@ record AdapterTraining(
                 prepared.validation,
                 memory);
         Finetuning.Request request = new Finetuning.Request(
-                baseFolder.toString(), training, merge, CheckpointWriter.Options.DEFAULT.shardBytes());
+                baseFolder.toString(),
+                training,
+                merge,
+                CheckpointWriter.Options.DEFAULT.shardBytes(),
+                "espalier " + Version.number());
         run.configure(
                 Finetuning.configuration(base, request, prepared.described),
                 state -> LoraTraining.check(training, state));
+        Optional<ObjectNode> result = train(base, request, out, run);
+        if (result.isEmpty()) {
+            return Optional.empty();
+        }
+        ObjectNode json = result.get();
+        json.put("trained_parameters", training.initial().parameters());
+        json.put("data_rows", prepared.rows);
+        json.put("skipped_rows", prepared.skippedRows);
+        List<ObjectNode> measured = stages.measure(json);
+        json.put("peak_bytes", PeakMemory.bytes());
+        writeReport(run, out, json, measured);
+        return Optional.of(new Done(json, measured));
+    }
+
+    private Optional<ObjectNode> train(ModelFolder base, Finetuning.Request request, Path out, RunFolder run)
+            throws IOException {
         try (GracefulStop stop = GracefulStop.register(GRACE);
                 TrainingMeter meter = new TrainingMeter(terminal, stop)) {
             Optional<ObjectNode> result = Finetuning.run(base, request, run, meter);
             if (result.isEmpty()) {
                 // Once the stop is closed the process may end at any moment.
                 meter.say(out + " has the state of the run up to now; --resume goes on");
-                return Optional.empty();
             }
-            ObjectNode json = result.get();
-            json.put("trained_parameters", training.initial().parameters());
-            json.put("data_rows", prepared.rows);
-            json.put("skipped_rows", prepared.skippedRows);
-            List<ObjectNode> measured = stages.measure(json);
-            json.put("peak_bytes", PeakMemory.bytes());
-            writeReport(run, out, json, measured);
-            return Optional.of(new Done(json, measured));
+            return result;
         }
     }
 
@@ -190,7 +205,12 @@ record AdapterTraining(
             end = OptionalInt.of(model.config().eosIds().getFirst());
         }
         TrainingFile.Options reading = TrainingFile.Options.of(maxLength, begin, end)
-                .withPrompt(options.noTemplate ? PromptStyle.PLAIN : PromptStyle.ALPACA);
+                .withPrompt(options.noTemplate ? PromptStyle.PLAIN : PromptStyle.ALPACA)
+                .withTrainOnInputs(options.trainOnInputs)
+                .withRecogniseSpecials(!options.plainSpecials);
+        if (options.format != null) {
+            reading = reading.withFormat(options.format);
+        }
         List<TrainingData> files = new ArrayList<>();
         for (Path file : data) {
             try (ProgressMeter meter = new ProgressMeter(terminal, "bytes read")) {

@@ -13,6 +13,7 @@ import espalier.tokenizer.EncodeOptions;
 import espalier.tokenizer.Tokenizer;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.Optional;
 import picocli.CommandLine.Option;
 
 /// A text on which the stages of a job are compared.
@@ -37,29 +38,52 @@ final class EvalOptions {
         return data != null;
     }
 
-    /// @param stage what the model is at, e.g. `pruned`
-    /// @param folder the model
-    /// @param seconds that the stage took to make
-    /// @return `stage`, `parameters`, `perplexity`, `seconds`, and how it was measured
-    ObjectNode measure(String stage, Path folder, double seconds, Ops ops, Terminal terminal) throws IOException {
+    /// A text that was read, and how it is measured.
+    ///
+    /// @param ids `[tokens]`
+    /// @param measure windows
+    record Text(int[] ids, WindowPerplexity measure) {
+        /// @param stage what the model is at, e.g. `pruned`
+        /// @param folder the model
+        /// @param seconds that the stage took to make
+        /// @return `stage`, `parameters`, `perplexity`, `seconds`, and how it was measured
+        ObjectNode measure(String stage, Path folder, double seconds, Ops ops, Terminal terminal) throws IOException {
+            try (ModelFolder model = ModelFolder.open(folder, ops);
+                    EngineLanguageModel measured = new EngineLanguageModel(model.model());
+                    ProgressMeter meter = new ProgressMeter(terminal, "windows of the " + stage + " model")) {
+                Perplexity perplexity = measure.measure(measured, ids, meter);
+                Architecture architecture = Architecture.forModelType(model.config().modelType());
+                ObjectNode row = Json.object();
+                row.put("stage", stage);
+                row.put("parameters", ModelSize.of(architecture, model.model().shape()).parameters());
+                row.put("perplexity", perplexity.value());
+                row.put("seconds", seconds);
+                row.put("eval_tokens", perplexity.tokens());
+                row.put("eval_seconds", meter.seconds());
+                return row;
+            }
+        }
+    }
+
+    /// Reads the text, before long work on which a mistake in it would be lost.
+    ///
+    /// @param folder of the tokenizer, which all stages share
+    /// @param context of the model
+    /// @return the text, if one was given
+    Optional<Text> read(Path folder, int context) throws IOException {
+        if (!given()) {
+            return Optional.empty();
+        }
         WindowPerplexity measure =
                 new WindowPerplexity(window, window, windows == null ? Integer.MAX_VALUE : windows);
         TextSource source = TextSource.read(data);
-        Tokenizer tokenizer = Tokenizer.load(folder);
-        int[] ids = tokenizer.encode(source.join(source.usualJoin()).text(), EncodeOptions.WITH_SPECIALS);
-        try (ModelFolder model = ModelFolder.open(folder, ops);
-                EngineLanguageModel measured = new EngineLanguageModel(model.model());
-                ProgressMeter meter = new ProgressMeter(terminal, "windows of the " + stage + " model")) {
-            Perplexity perplexity = measure.measure(measured, ids, meter);
-            Architecture architecture = Architecture.forModelType(model.config().modelType());
-            ObjectNode row = Json.object();
-            row.put("stage", stage);
-            row.put("parameters", ModelSize.of(architecture, model.model().shape()).parameters());
-            row.put("perplexity", perplexity.value());
-            row.put("seconds", seconds);
-            row.put("eval_tokens", perplexity.tokens());
-            row.put("eval_seconds", meter.seconds());
-            return row;
+        int[] ids = Tokenizer.load(folder)
+                .encode(source.join(source.usualJoin()).text(), EncodeOptions.WITH_SPECIALS);
+        if (window > context || measure.windows(ids.length) == 0) {
+            throw new IllegalArgumentException(
+                    "%s has %d tokens, the model a context of %d: a window of %d does not fit".formatted(
+                            data, ids.length, context, window));
         }
+        return Optional.of(new Text(ids, measure));
     }
 }

@@ -113,12 +113,17 @@ final class FinetuneCommand extends JobCommand {
 
     /// The keys of a fine-tuning for people.
     static String summary(Path out, ObjectNode json) {
-        String validation = json.path("validation_loss").isNumber()
-                ? "validation loss %.4f before, %.4f at step %d, which is written".formatted(
-                        json.get("initial_validation_loss").doubleValue(),
-                        json.get("validation_loss").doubleValue(),
-                        json.get("best_step").longValue())
-                : "loss %.4f in the last step, which is written".formatted(json.path("loss").asDouble());
+        long best = json.get("best_step").longValue();
+        String validation;
+        if (json.path("validation_loss").isNumber()) {
+            String before = json.path("initial_validation_loss").isNumber()
+                    ? "%.4f before, ".formatted(json.get("initial_validation_loss").doubleValue())
+                    : "";
+            validation = "validation loss %s%.4f at step %d, which is written"
+                    .formatted(before, json.get("validation_loss").doubleValue(), best);
+        } else {
+            validation = "the state after step %d is written".formatted(best);
+        }
         return """
                 %s: %,d steps, %,d tokens, %,d trained parameters
                 %s

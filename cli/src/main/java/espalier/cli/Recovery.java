@@ -25,9 +25,11 @@ record Recovery(PruneCommand prune, Path model, Path out, AdapterTraining traini
         long start = System.nanoTime();
         try (RunFolder run = RunFolder.claim(out, opening); Ops ops = options.open()) {
             AdapterTraining.Prepared prepared;
+            Optional<EvalOptions.Text> text;
             // Before the pruning, which takes time, whatever may be wrong with the data.
             try (ModelFolder dense = ModelFolder.open(model, ops)) {
                 prepared = training.prepare(dense, model);
+                text = eval.read(model, dense.model().shape().maxPositions());
             }
             ObjectNode origin = prune.origin(ops);
             prepared.described().set("pruning", origin);
@@ -35,8 +37,8 @@ record Recovery(PruneCommand prune, Path model, Path out, AdapterTraining traini
             double pruningSeconds = json.get("seconds").doubleValue();
             AdapterTraining.Done done;
             try (ModelFolder base = ModelFolder.open(run.baseFolder(), ops)) {
-                done = training.run(prepared, base, run.baseFolder(), out, run, recovered -> eval.given()
-                                ? stages(run, pruningSeconds, recovered.get("seconds").doubleValue(), ops)
+                done = training.run(prepared, base, run.baseFolder(), out, run, recovered -> text.isPresent()
+                                ? stages(text.get(), run, pruningSeconds, recovered.get("seconds").doubleValue(), ops)
                                 : List.of())
                         .orElseThrow(JobCommand.Stopped::new);
             }
@@ -48,7 +50,7 @@ record Recovery(PruneCommand prune, Path model, Path out, AdapterTraining traini
             json.put("seconds", (System.nanoTime() - start) * 1e-9);
             json.put("peak_bytes", PeakMemory.bytes());
             ModelOptions.describe(json, ops);
-            return new JobCommand.Result(json, text(json, done));
+            return new JobCommand.Result(json, summary(json, done));
         }
     }
 
@@ -65,16 +67,17 @@ record Recovery(PruneCommand prune, Path model, Path out, AdapterTraining traini
         return result;
     }
 
-    private List<ObjectNode> stages(RunFolder run, double pruningSeconds, double trainingSeconds, Ops ops)
+    private List<ObjectNode> stages(
+            EvalOptions.Text measured, RunFolder run, double pruningSeconds, double trainingSeconds, Ops ops)
             throws IOException {
         List<ObjectNode> rows = new ArrayList<>();
-        rows.add(eval.measure("dense", model, 0, ops, training.terminal()));
-        rows.add(eval.measure("pruned", run.baseFolder(), pruningSeconds, ops, training.terminal()));
-        rows.add(eval.measure("recovered", out, trainingSeconds, ops, training.terminal()));
+        rows.add(measured.measure("dense", model, 0, ops, training.terminal()));
+        rows.add(measured.measure("pruned", run.baseFolder(), pruningSeconds, ops, training.terminal()));
+        rows.add(measured.measure("recovered", out, trainingSeconds, ops, training.terminal()));
         return rows;
     }
 
-    private String text(ObjectNode json, AdapterTraining.Done done) {
+    private String summary(ObjectNode json, AdapterTraining.Done done) {
         StringBuilder text = new StringBuilder("%s: %,d parameters before, %,d after%n".formatted(
                 out, json.get("parameters_before").longValue(), json.get("parameters_after").longValue()));
         if (!done.stages().isEmpty()) {

@@ -2,19 +2,17 @@ package espalier.cli;
 
 import espalier.engine.train.TrainingWatch;
 import espalier.engine.weights.GracefulStop;
-import java.lang.System.Logger;
-import java.lang.System.Logger.Level;
 
 /// Shows how a training goes: on a terminal one line that is overwritten, else a line every few seconds.
 final class TrainingMeter implements TrainingWatch, AutoCloseable {
-    private static final Logger LOG = System.getLogger("espalier.cli");
-
+    private final Terminal terminal;
     private final LiveLine line;
     private final GracefulStop stop;
 
     /// @param terminal whose error stream is written to
     /// @param stop asks the training to save its state and end
     TrainingMeter(Terminal terminal, GracefulStop stop) {
+        this.terminal = terminal;
         this.line = new LiveLine(terminal, System::nanoTime);
         this.stop = stop;
     }
@@ -48,7 +46,8 @@ final class TrainingMeter implements TrainingWatch, AutoCloseable {
     @Override
     public void say(String message) {
         line.close();
-        LOG.log(Level.WARNING, message);
+        // Not through the log, whose handlers are gone once the process is told to end.
+        terminal.err().println("warning: " + message);
     }
 
     @Override

@@ -5,6 +5,7 @@ import espalier.engine.model.Site;
 import espalier.engine.train.AdamW;
 import espalier.engine.train.LearningRate;
 import espalier.engine.train.TrainingSettings;
+import espalier.eval.data.TrainingFormat;
 import java.util.EnumSet;
 import java.util.LinkedHashMap;
 import java.util.Locale;
@@ -141,19 +142,36 @@ final class TrainingOptions {
             description = "Instruction rows without the Alpaca template (LLM-Pruner's no_instruction).")
     boolean noTemplate;
 
+    @Option(
+            names = "--train-on-inputs",
+            description = "Learn the prompts of instruction rows too (default: their answers only).")
+    boolean trainOnInputs;
+
+    @Option(
+            names = "--plain-special-tokens",
+            description = "Special tokens spelt in the data are plain text (default: as in transformers they are tokens).")
+    boolean plainSpecials;
+
+    @Option(
+            names = "--format",
+            paramLabel = "text|json_lines|json_array",
+            converter = FormatConverter.class,
+            description = "What the data are (default: told by each file's name and content).")
+    TrainingFormat format;
+
     @Option(names = "--seed", paramLabel = "S", defaultValue = "42", description = "Seed of all draws (default: 42).")
     long seed;
 
     /// @param examples that are learnt from
     TrainingSettings settings(int examples) {
         if (steps != null && epochs != null) {
-            throw new IllegalArgumentException("--steps and --epochs exclude each other");
+            throw new IllegalArgumentException("steps and epochs exclude each other");
         }
         if (epochs != null && epochs < 1) {
-            throw new IllegalArgumentException("--epochs must be positive, got " + epochs);
+            throw new IllegalArgumentException("epochs must be positive, got " + epochs);
         }
         if (batch < 1) {
-            throw new IllegalArgumentException("--batch must be positive, got " + batch);
+            throw new IllegalArgumentException("batch must be positive, got " + batch);
         }
         long perEpoch = (examples + batch - 1L) / batch;
         long total = steps != null ? steps : perEpoch * (epochs == null ? 2 : epochs);
@@ -182,7 +200,7 @@ final class TrainingOptions {
         EnumSet<Site> sites = EnumSet.noneOf(Site.class);
         for (String name : targets) {
             if (name.isBlank()) {
-                throw new IllegalArgumentException("--targets " + String.join(",", targets) + " has an empty name");
+                throw new IllegalArgumentException("the targets " + String.join(",", targets) + " have an empty name");
             }
             sites.add(LoraSettings.target(name.endsWith("_proj") ? name : name + "_proj"));
         }
@@ -192,6 +210,14 @@ final class TrainingOptions {
     /// @param examples there are
     int validationRows(int examples) {
         return validationRows == null ? Math.min(PAPER_VALIDATION_ROWS, examples / 10) : validationRows;
+    }
+
+    static final class FormatConverter implements ITypeConverter<TrainingFormat> {
+        @Override
+        public TrainingFormat convert(String value) {
+            return TrainingFormat.named(value).orElseThrow(() -> new TypeConversionException(
+                    "'" + value + "' is not a format; there are text, json_lines and json_array"));
+        }
     }
 
     static final class ScheduleConverter implements ITypeConverter<LearningRate.Shape> {

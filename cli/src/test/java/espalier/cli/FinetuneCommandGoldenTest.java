@@ -182,17 +182,17 @@ class FinetuneCommandGoldenTest {
     @CsvSource(delimiter = '|', value = {
         "--steps | 0 | steps must be positive, got 0",
         "--lora-rank | 0 | lora rank must be positive, got 0",
-        "--lora-dropout | 1 | lora dropout is 1.0, expected a number in [0, 1)",
+        "--lora-dropout | 1 | lora dropout is 1.0, expected a number from 0 to 65535/65536",
         "--lr | -1 | learning rate is -1.0, expected a number that is not negative",
         "--lr | NaN | learning rate is NaN, expected a number that is not negative",
-        "--batch | 0 | --batch must be positive, got 0",
+        "--batch | 0 | batch must be positive, got 0",
         "--micro-batch | 0 | micro-batch must be positive, got 0",
         "--clip | -1 | clip is -1.0, expected a number that is not negative",
         "--eval-every | 0 | steps between validations must be positive, got 0",
         "--max-length | 1 | max length must be at least 2 tokens, got 1",
         "--targets | x | adapters of x_proj are not supported; known: q_proj, k_proj, v_proj, o_proj, gate_proj, "
                 + "up_proj, down_proj",
-        "--epochs | 2 | --steps and --epochs exclude each other",
+        "--epochs | 2 | steps and epochs exclude each other",
         "--rank-of | z=3 | a lora rank is given for z, which is no target of this model",
     })
     void badOptionsAreRefusedAndLeaveNothing(String option, String value, String message) throws IOException {
@@ -272,6 +272,11 @@ class FinetuneCommandGoldenTest {
                 .refused("--eval-data and --recover-... need --recover" + help);
         PruneRuns.prune(out, "--ratio", 0.25, "--resume")
                 .refused("--resume needs --recover: pruning alone has no run to go on with" + help);
+        Cli noText = recover("--eval-data", folder.resolve("none.txt"));
+        noText.refused(folder.resolve("none.txt") + ": no such file or folder");
+        recover("--recover-targets", "x").refused("adapters of x_proj are not supported; known: q_proj, k_proj, v_proj,"
+                + " o_proj, gate_proj, up_proj, down_proj");
+        assertEquals(Set.of(), PruneRuns.names(out.getParent()));
         Files.writeString(data, "no json");
         recover().refused(data + ": line 1: not JSON: Unrecognized token 'no': was expecting (JSON String, Number, Array,"
                 + " Object or token 'null', 'true' or 'false')");

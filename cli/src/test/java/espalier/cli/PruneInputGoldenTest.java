@@ -410,7 +410,7 @@ class PruneInputGoldenTest {
         // The pruned model has the tokenizer, but not the weights.
         refusedLike(
                 PruneRuns.pruneModel(first, out, "--ratio", 0.2, "--scores", scores),
-                Pattern.quote(other) + "weights was [0-9a-f]+, expected [0-9a-f]+");
+                Pattern.quote(other) + "model was [0-9a-f]+, expected [0-9a-f]+");
         Files.write(scores, new byte[] {0}, StandardOpenOption.APPEND);
         refusedLike(
                 PruneRuns.prune(out, "--ratio", 0.2, "--scores", scores),

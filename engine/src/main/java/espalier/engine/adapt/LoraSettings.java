@@ -18,7 +18,7 @@ import java.util.stream.IntStream;
 ///
 /// @param rank of every adapter that `ranks` does not name, positive
 /// @param alpha of every adapter that `alphas` does not name, positive; the scale is `alpha / rank`
-/// @param dropout probability with which an element of an adapter's input is zeroed in training, in [0, 1)
+/// @param dropout probability with which an element of an adapter's input is zeroed in training, in [0, 65535/65536]
 /// @param targets the projections, in every layer; not empty
 /// @param rankStabilized whether the scale is `alpha / sqrt(rank)` instead (Kalajdzievski 2023, arXiv:2312.03732)
 /// @param ranks exceptions by [Site#module], e.g. `model.layers.3.self_attn.q_proj`
@@ -31,6 +31,8 @@ public record LoraSettings(
         boolean rankStabilized,
         Map<String, Integer> ranks,
         Map<String, Double> alphas) {
+    private static final double MOST_DROPOUT = 65535 / 65536.0;
+
     /// Every projection of a layer.
     public static final Set<Site> ALL_LINEAR = Collections.unmodifiableSet(EnumSet.allOf(Site.class));
 
@@ -41,8 +43,9 @@ public record LoraSettings(
     public LoraSettings {
         Check.positive("lora rank", rank);
         requirePositive("lora alpha", alpha);
-        if (!(dropout >= 0 && dropout < 1)) {
-            throw new IllegalArgumentException("lora dropout is " + dropout + ", expected a number in [0, 1)");
+        if (!(dropout >= 0 && dropout <= MOST_DROPOUT)) {
+            throw new IllegalArgumentException(
+                    "lora dropout is " + dropout + ", expected a number from 0 to 65535/65536");
         }
         if (targets.isEmpty()) {
             throw new IllegalArgumentException("no projections are given for adapters; known: " + knownTargets());

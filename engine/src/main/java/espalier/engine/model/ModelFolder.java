@@ -3,10 +3,14 @@ package espalier.engine.model;
 import espalier.engine.weights.Checkpoint;
 import espalier.engine.weights.CheckpointException;
 import espalier.engine.weights.PretrainedConfig;
+import espalier.engine.weights.StoredTensor;
 import espalier.kernels.Ops;
 import espalier.kernels.StoredMatrix;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.util.HexFormat;
 
 /// A checkpoint folder opened for running: configuration, mapped tensors, model.
 public final class ModelFolder implements AutoCloseable {
@@ -14,6 +18,8 @@ public final class ModelFolder implements AutoCloseable {
     private final CheckpointWeights weights;
     private final Model model;
     private boolean isOpen = true;
+    /// Null before it is asked for: it takes reading all weights.
+    private String fingerprint;
 
     private ModelFolder(Checkpoint checkpoint, CheckpointWeights weights, Model model) {
         this.checkpoint = checkpoint;
@@ -42,6 +48,19 @@ public final class ModelFolder implements AutoCloseable {
             checkpoint.close();
             throw e;
         }
+    }
+
+    /// What decides about every number that comes out of this model.
+    ///
+    /// @return SHA-256 of family, shape (widths, rms_norm_eps, rope_theta, ...) and all weights, in hexadecimal digits
+    public String fingerprint() {
+        if (fingerprint == null) {
+            MessageDigest digest = StoredTensor.newSha256();
+            String described = config().modelType() + "\n" + model.shape() + "\n" + checkpoint.fingerprint();
+            digest.update(described.getBytes(StandardCharsets.UTF_8));
+            fingerprint = HexFormat.of().formatHex(digest.digest());
+        }
+        return fingerprint;
     }
 
     /// @return the model

@@ -39,7 +39,7 @@ final class MethodSettings {
     static Map<String, String> ofScores(PruningMethod.ByGroups method, ModelFolder base) throws IOException {
         Map<String, String> settings = scoring(method);
         settings.put("units", method.settings().selection() instanceof Selection.Channels ? "hidden" : "in layers");
-        settings.put("weights", base.checkpoint().fingerprint());
+        settings.put("model", base.fingerprint());
         if (method.samples().isPresent()) {
             settings.put("calibration_ids", idsHash(method.samples().get().calibration().samples(1)));
         }

@@ -83,7 +83,7 @@ public final class Pruning {
         Map<String, String> origin = MethodSettings.ofPlan(method);
         origin.put("dtype", dtype.map(DType::name).orElse("as stored"));
         switch (method) {
-            case PruningMethod.FirstLayers first -> origin.put("weights", base.checkpoint().fingerprint());
+            case PruningMethod.FirstLayers first -> origin.put("model", base.fingerprint());
             case PruningMethod.ByGroups groups -> {
                 origin.putAll(MethodSettings.ofScores(groups, base));
                 origin.put("target", groups.settings().target().toString());

@@ -15,8 +15,12 @@ public sealed interface PruningMethod {
     /// @param scores file that scores are read from if it exists, else written to; excludes more than one step
     record ByGroups(LlmPruner.Settings settings, Optional<Samples> samples, Optional<Path> scores)
             implements PruningMethod {
-        /// Checks that there are samples where they are needed.
+        /// Checks that there are samples where they are needed, and one step where scores are kept.
         public ByGroups {
+            if (scores.isPresent() && settings.steps() > 1) {
+                throw new IllegalArgumentException("scores are computed anew at each of the " + settings.steps()
+                        + " iterative steps, so they cannot be kept in " + scores.get());
+            }
             boolean needed = settings.scoring().importance().needsCalibration();
             if (needed != samples.isPresent()) {
                 throw new IllegalArgumentException("importance %s %s calibration samples, got %s".formatted(

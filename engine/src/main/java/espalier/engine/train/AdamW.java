@@ -120,9 +120,14 @@ public final class AdamW implements AutoCloseable {
         return Math.sqrt(sum);
     }
 
+    /// Sets every gradient to zero.
+    public void zeroGradients() {
+        moments.forEach(moment -> ops.fill(moment.parameter.gradient(), 0));
+    }
+
     /// What clipping to a norm multiplies gradients by, as `torch.nn.utils.clip_grad_norm_` does.
     ///
-    /// @param norm from [#gradientNorm]
+    /// @param norm from [#gradientNorm], finite
     /// @param clip largest norm, or 0 for no clipping
     /// @return in (0, 1]
     public static double clipScale(double norm, double clip) {

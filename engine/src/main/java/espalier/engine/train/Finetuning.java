@@ -12,6 +12,7 @@ import espalier.engine.model.ModelFolder;
 import espalier.engine.model.Probe;
 import espalier.engine.weights.CannotWriteException;
 import espalier.engine.weights.CheckpointWriter;
+import espalier.engine.weights.DurableFiles;
 import espalier.engine.weights.FileHash;
 import espalier.engine.weights.StoredTensor;
 import espalier.kernels.Ops;
@@ -32,7 +33,7 @@ public final class Finetuning {
 
     /// Settings that change nothing about the result: what is learnt from is told by the examples, the model by its
     /// weights.
-    private static final Set<String> FREE = Set.of("training.save_every", "model.name", "data.files");
+    private static final Set<String> FREE = Set.of("training.save_every", "model.name", "data.files", "merge");
 
     /// What to do.
     ///
@@ -40,7 +41,9 @@ public final class Finetuning {
     /// @param training what to train, and how
     /// @param merge whether the merged model is written beside the adapter
     /// @param shardBytes most tensor bytes of a written file
-    public record Request(String baseName, LoraTraining.Request training, boolean merge, long shardBytes) {}
+    /// @param program name and version of the program: another one may have other kernels
+    public record Request(
+            String baseName, LoraTraining.Request training, boolean merge, long shardBytes, String program) {}
 
     private Finetuning() {}
 
@@ -57,7 +60,7 @@ public final class Finetuning {
         ObjectNode json = JsonNodeFactory.instance.objectNode();
         ObjectNode model = json.putObject("model");
         model.put("name", request.baseName());
-        model.put("weights", base.checkpoint().fingerprint());
+        model.put("fingerprint", base.fingerprint());
         json.set("data", data);
         ObjectNode examples = json.putObject("examples");
         examples.put("training", training.training().fingerprint());
@@ -82,6 +85,7 @@ public final class Finetuning {
         machine.put("backend", ops.name());
         machine.put("lane_bits", ops.laneBits());
         machine.put("threads", ops.threads());
+        machine.put("program", request.program());
         return new RunConfig(json, FREE);
     }
 
@@ -149,52 +153,58 @@ public final class Finetuning {
             watch.say("the result is missing or was changed since it was written: it is written again");
         }
         LoraTraining.Trained trained =
-                LoraTraining.run(base.model(), base.checkpoint().bytes(), request.training(), run, watch);
+                LoraTraining.run(base, request.training(), run, watch);
         if (!trained.outcome().isComplete()) {
             return Optional.empty();
         }
         base.checkpoint().verifyUnchanged();
+        ObjectNode result = result(trained.outcome());
+        Path folder = run.resultFolder();
         try {
-            return Optional.of(write(base, request, run, trained));
+            write(base, request, folder, trained.best(), result);
         } catch (CannotWriteException e) {
             throw run.resumable(e);
         }
+        run.publish(folder);
+        run.finish(result);
+        return Optional.of(result);
     }
 
     /// @return whether the files that were published are there, with the weights that were written
     private static boolean isPublished(Path out, Request request, ObjectNode result) throws IOException {
         Path adapter = out.resolve(ADAPTER).resolve(PeftAdapter.TENSORS);
-        Path config = out.resolve("config.json");
-        if (!Files.exists(adapter) || request.merge() && !Files.exists(config)) {
+        boolean complete = Files.exists(adapter)
+                && Files.exists(adapter.resolveSibling("adapter_config.json"))
+                && (!request.merge() || Files.exists(out.resolve("config.json")));
+        if (!complete) {
             return false;
         }
         String hash = request.merge() ? FileHash.ofWeightsIfPresent(out).orElse("") : FileHash.of(adapter);
         return hash.equals(result.path("sha256").asText());
     }
 
-    private static ObjectNode write(
-            ModelFolder base, Request request, RunFolder run, LoraTraining.Trained trained) throws IOException {
-        ObjectNode result = result(trained.outcome());
-        Path folder = run.resultFolder();
-        PeftAdapter adapter = new PeftAdapter(request.baseName(), trained.best());
-        if (request.merge()) {
-            LoraMerge.Written written = LoraMerge.write(base, trained.best(), new LoraMerge.Request(
-                    folder,
-                    new CheckpointWriter.Options(request.shardBytes(), true),
-                    adapter.files(ADAPTER + "/"),
-                    Probe.of(base.model().shape())));
-            result.put("merge_difference", written.layerDifference());
-            result.put("logits_difference", written.logitsDifference());
-            result.put("rounding_difference", written.roundingDifference());
-            result.put("sha256", FileHash.ofWeights(folder));
-        } else {
-            Files.createDirectory(folder);
+    private static void write(
+            ModelFolder base, Request request, Path folder, LoraState best, ObjectNode result) throws IOException {
+        PeftAdapter adapter = new PeftAdapter(request.baseName(), best);
+        if (!request.merge()) {
+            try {
+                Files.createDirectory(folder);
+            } catch (IOException e) {
+                throw DurableFiles.cannotWrite(folder, e);
+            }
             adapter.write(folder.resolve(ADAPTER), true);
             result.put("sha256", FileHash.of(folder.resolve(ADAPTER).resolve(PeftAdapter.TENSORS)));
+            return;
         }
-        run.publish(folder);
-        run.finish(result);
-        return result;
+        LoraMerge.Written written = LoraMerge.write(base, best, new LoraMerge.Request(
+                folder,
+                new CheckpointWriter.Options(request.shardBytes(), true),
+                adapter.files(ADAPTER + "/"),
+                Probe.of(base.model().shape())));
+        result.put("merge_difference", written.layerDifference());
+        result.put("logits_difference", written.logitsDifference());
+        result.put("rounding_difference", written.roundingDifference());
+        result.put("sha256", FileHash.ofWeights(folder));
     }
 
     private static ObjectNode result(Trainer.Outcome outcome) {

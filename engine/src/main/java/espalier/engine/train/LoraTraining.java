@@ -9,6 +9,7 @@ import espalier.engine.model.Gates;
 import espalier.engine.model.Keep;
 import espalier.engine.model.MemoryPlan;
 import espalier.engine.model.Model;
+import espalier.engine.model.ModelFolder;
 import espalier.engine.model.ModelShape;
 import espalier.engine.model.Parameter;
 import espalier.engine.model.Pass;
@@ -48,8 +49,7 @@ public final class LoraTraining {
 
     private LoraTraining() {}
 
-    /// @param model stays as it is
-    /// @param weightBytes of its mapped files
+    /// @param base the model; stays as it is
     /// @param request what to train, and how
     /// @param record where states and metrics go
     /// @param watch told of steps
@@ -57,8 +57,10 @@ public final class LoraTraining {
     /// @throws IllegalArgumentException if a sequence is longer than the model's context, or the memory is too small
     /// @throws ArithmeticException see [Trainer#run]
     /// @throws IOException if something cannot be read or written
-    public static Trained run(Model model, long weightBytes, Request request, RunRecord record, TrainingWatch watch)
+    public static Trained run(ModelFolder base, Request request, RunRecord record, TrainingWatch watch)
             throws IOException {
+        Model model = base.model();
+        long weightBytes = base.checkpoint().bytes();
         check(model.shape(), weightBytes, request);
         Keep keep = plannedKeep(model.shape(), weightBytes, request);
         Ops ops = model.ops();
@@ -68,8 +70,8 @@ public final class LoraTraining {
                         List.of(new AdamW.Group(adapters.parameters(), request.optimiser(), request.learningRate())),
                         ops);
                 Trainer trainer = new Trainer(
-                        loss, optimiser, request.settings(), request.training(), request.validation(), record, watch,
-                        ops)) {
+                        loss, optimiser, request.settings(), request.training(), request.validation(),
+                        base.fingerprint(), record, watch, ops)) {
             Trainer.Outcome outcome = trainer.run();
             return new Trained(outcome, state(request.initial(), outcome.best()));
         }

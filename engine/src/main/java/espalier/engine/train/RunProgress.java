@@ -34,7 +34,7 @@ final class RunProgress {
     /// Parameters under their names at the best step; empty before the first validation of a trained state.
     List<RunState.Values> best = List.of();
 
-    /// @param validationData fingerprint of what states are compared on
+    /// @param validationData fingerprints of all that decides about validation losses beside the parameters
     RunProgress(String validationData) {
         this.validationData = validationData;
     }
@@ -44,6 +44,9 @@ final class RunProgress {
         step++;
         tokens += sum.tokens();
         trainingSeconds += stepSeconds;
+        if (isFinite && sum.labels() == 0) {
+            return;
+        }
         if (isFinite) {
             skippedInARow = 0;
             lastLoss = sum.mean();
@@ -116,7 +119,7 @@ final class RunProgress {
         trainingSeconds = Double.parseDouble(value(state, "training_seconds"));
         lastLoss = Double.parseDouble(value(state, "last_loss"));
         if (!value(state, VALIDATION).equals(validationData)) {
-            // Losses on other data do not compare: the present state is the first candidate.
+            // Losses on other data, or of another base, do not compare: the present state is the first candidate.
             evaluatedStep = -1;
             savedStep = -1;
             return;

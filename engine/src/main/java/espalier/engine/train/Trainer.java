@@ -60,6 +60,8 @@ public final class Trainer implements AutoCloseable {
     /// @param settings how
     /// @param training what is learnt from, at least one sequence
     /// @param validation decides which state is the best; may be empty
+    /// @param frozen what else its losses depend on, such as the fingerprint of the base: states of different ones do
+    ///     not compare
     /// @param record where states and metrics go
     /// @param watch told of steps
     /// @param ops the backend
@@ -69,6 +71,7 @@ public final class Trainer implements AutoCloseable {
             TrainingSettings settings,
             Examples training,
             Examples validation,
+            String frozen,
             RunRecord record,
             TrainingWatch watch,
             Ops ops) {
@@ -81,15 +84,15 @@ public final class Trainer implements AutoCloseable {
         this.record = record;
         this.watch = watch;
         this.ops = ops;
-        this.progress = new RunProgress(validation.fingerprint());
+        this.progress = new RunProgress(validation.fingerprint() + " " + frozen);
         this.tree = new GradientTree(objective.parameters(), ops);
     }
 
     /// Runs from the last saved state, or from the beginning, to the last step or until it is asked to stop.
     ///
     /// @return what it came to
-    /// @throws ArithmeticException if ten steps in a row had a loss or gradient that is not finite; the state before
-    ///     them is saved; or if there is validation data and no validation gave a finite loss
+    /// @throws ArithmeticException if ten steps in a row had a loss or gradient that is not finite; the parameters
+    ///     before them are saved; or if there is validation data and no validation gave a finite loss
     /// @throws IOException if something cannot be read or written
     public Outcome run() throws IOException {
         Optional<RunState> latest = record.latest();
@@ -97,7 +100,7 @@ public final class Trainer implements AutoCloseable {
             requireNotBeyond(latest.get(), settings);
             progress.restore(latest.get(), optimiser);
         }
-        objective.parameters().forEach(parameter -> ops.fill(parameter.gradient(), 0));
+        optimiser.zeroGradients();
         startNanos = System.nanoTime();
         double before = progress.seconds;
         while (true) {
@@ -124,7 +127,7 @@ public final class Trainer implements AutoCloseable {
     private boolean isEvaluationDue() {
         return validation.size() > 0
                 && progress.evaluatedStep < progress.step
-                && settings.isEvaluated(progress.step);
+                && (progress.evaluatedStep < 0 || settings.isEvaluated(progress.step));
     }
 
     private boolean isSaveDue() {
@@ -187,7 +190,7 @@ public final class Trainer implements AutoCloseable {
         if (isFinite && labels > 0) {
             optimiser.step(progress.step, AdamW.clipScale(norm, settings.clip()));
         }
-        objective.parameters().forEach(parameter -> ops.fill(parameter.gradient(), 0));
+        optimiser.zeroGradients();
         double stepSeconds = (System.nanoTime() - start) * 1e-9;
         progress.stepped(sum, isFinite, stepSeconds);
         progress.seconds = secondsBefore + secondsSinceStart();
@@ -198,7 +201,7 @@ public final class Trainer implements AutoCloseable {
             throws IOException {
         ObjectNode line = JsonNodeFactory.instance.objectNode();
         line.put("step", progress.step);
-        FiniteJson.put(line, "loss", sum.mean());
+        FiniteJson.put(line, "loss", labelled(sum));
         line.put("learning_rate", learningRate);
         FiniteJson.put(line, "gradient_norm", norm);
         line.put("labels", sum.labels());
@@ -212,7 +215,7 @@ public final class Trainer implements AutoCloseable {
         watch.step(new TrainingWatch.Step(
                 progress.step,
                 settings.steps(),
-                sum.mean(),
+                labelled(sum),
                 progress.lastValidation,
                 learningRate,
                 norm,
@@ -225,9 +228,14 @@ public final class Trainer implements AutoCloseable {
         if (progress.skippedInARow >= MOST_SKIPPED_IN_A_ROW) {
             save();
             throw new ArithmeticException(("%d steps in a row, up to step %d, had a loss or a gradient that is not"
-                            + " finite; the state before them is saved")
+                            + " finite; they changed nothing, and the last good parameters are saved")
                     .formatted(progress.skippedInARow, progress.step));
         }
+    }
+
+    /// A mean of nothing is no loss.
+    private static double labelled(LossSum sum) {
+        return sum.labels() == 0 ? Double.NaN : sum.mean();
     }
 
     private Outcome outcome(boolean isComplete) {

@@ -1,6 +1,7 @@
 package espalier.engine.train;
 
 import espalier.kernels.Check;
+import espalier.kernels.Dropout;
 
 /// How a run goes through its data.
 ///
@@ -17,6 +18,10 @@ public record TrainingSettings(
     public TrainingSettings {
         positive("steps", steps);
         Check.positive("batch", batch);
+        if (batch > Dropout.MOST_BATCH_ROWS) {
+            throw new IllegalArgumentException("batch is %d, expected at most %d: dropout tells no more rows apart"
+                    .formatted(batch, Dropout.MOST_BATCH_ROWS));
+        }
         Check.positive("micro-batch", microBatch);
         if (!(clip >= 0 && clip < Double.POSITIVE_INFINITY)) {
             throw new IllegalArgumentException("clip is " + clip + ", expected a number that is not negative");

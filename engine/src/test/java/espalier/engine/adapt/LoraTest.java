@@ -95,7 +95,7 @@ class LoraTest {
         var e = assertThrows(IllegalArgumentException.class, () -> LoraSettings.of(8, 0, 0, LoraSettings.ALL_LINEAR));
         assertEquals("lora alpha is 0.0, expected a positive number", e.getMessage());
         e = assertThrows(IllegalArgumentException.class, () -> LoraSettings.of(8, 8, 1, LoraSettings.ALL_LINEAR));
-        assertEquals("lora dropout is 1.0, expected a number in [0, 1)", e.getMessage());
+        assertEquals("lora dropout is 1.0, expected a number from 0 to 65535/65536", e.getMessage());
         LoraSettings other = LoraSettings.LLM_PRUNER.withModules(Map.of("model.layers.2.mlp.up_proj", 4), Map.of());
         e = assertThrows(IllegalArgumentException.class, () -> other.modules(SHAPE));
         assertEquals("a lora rank is given for model.layers.2.mlp.up_proj, which is no target of this model",

@@ -214,7 +214,7 @@ class PruningTest {
         Pruned computed = run(taylor(Optional.of(scores), 1));
         Map<String, String> settings = metadata(scores);
         assertEquals("in layers", settings.get("units"));
-        assertTrue(settings.get("weights").matches("[0-9a-f]{16,}"), settings.toString());
+        assertTrue(settings.get("model").matches("[0-9a-f]{16,}"), settings.toString());
         assertTrue(settings.get("calibration_ids").matches("[0-9a-f]{64}"), settings.toString());
         assertEquals("a test", settings.get("from"));
         assertFalse(settings.containsKey("iterative_steps"), settings.toString());

@@ -101,7 +101,8 @@ class FinetuningTest {
                         examples(5, 900),
                         Long.MAX_VALUE),
                 true,
-                1 << 30);
+                1 << 30,
+                "test");
     }
 
     private Optional<ObjectNode> finetune(
@@ -187,9 +188,9 @@ class FinetuningTest {
                 kept.initial(), kept.settings(), kept.learningRate(), kept.optimiser(), kept.training(),
                 kept.validation(), least);
         LoraTraining.Trained first =
-                LoraTraining.run(base.model(), base.checkpoint().bytes(), kept, RunRecord.NONE, TrainingWatch.NONE);
+                LoraTraining.run(base, kept, RunRecord.NONE, TrainingWatch.NONE);
         LoraTraining.Trained second =
-                LoraTraining.run(base.model(), base.checkpoint().bytes(), computed, RunRecord.NONE, TrainingWatch.NONE);
+                LoraTraining.run(base, computed, RunRecord.NONE, TrainingWatch.NONE);
         for (int i = 0; i < first.best().factors().size(); i++) {
             assertArrayEquals(first.best().factors().get(i).b(), second.best().factors().get(i).b());
         }
@@ -199,8 +200,7 @@ class FinetuningTest {
         String message = assertThrows(
                         IllegalArgumentException.class,
                         () -> LoraTraining.run(
-                                base.model(), base.checkpoint().bytes(), tooLittle, RunRecord.NONE,
-                                TrainingWatch.NONE))
+                                base, tooLittle, RunRecord.NONE, TrainingWatch.NONE))
                 .getMessage();
         assertTrue(message.startsWith("not enough memory: the run needs"), message);
     }
@@ -241,7 +241,7 @@ class FinetuningTest {
         Path out = folder.resolve("out");
         Finetuning.Request merged = request(4, 4);
         ObjectNode result = finetune(
-                        new Finetuning.Request("base", merged.training(), false, 1 << 30),
+                        new Finetuning.Request("base", merged.training(), false, 1 << 30, "test"),
                         out,
                         RunFolder.Opening.NEW,
                         TrainingWatch.NONE)
@@ -308,7 +308,7 @@ class FinetuningTest {
                 assertThrows(
                                 IllegalArgumentException.class,
                                 () -> LoraTraining.run(
-                                        base.model(), 1, refused, RunRecord.NONE, TrainingWatch.NONE))
+                                        base, refused, RunRecord.NONE, TrainingWatch.NONE))
                         .getMessage());
     }
 }

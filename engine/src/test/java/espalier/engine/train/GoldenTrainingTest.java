@@ -61,8 +61,7 @@ class GoldenTrainingTest {
                     examples,
                     examples,
                     Long.MAX_VALUE);
-            Trainer.Outcome outcome = LoraTraining.run(
-                            base.model(), base.checkpoint().bytes(), request, collector(lines), TrainingWatch.NONE)
+            Trainer.Outcome outcome = LoraTraining.run(base, request, collector(lines), TrainingWatch.NONE)
                     .outcome();
             assertSteps(golden.get("steps"), lines);
             assertEquals(settings.steps(), outcome.bestStep());

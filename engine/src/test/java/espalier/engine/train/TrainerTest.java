@@ -14,7 +14,9 @@ import espalier.kernels.Ops;
 import espalier.kernels.Workspace;
 import java.io.IOException;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.function.LongPredicate;
 import org.junit.jupiter.api.AfterEach;
@@ -121,7 +123,7 @@ class TrainerTest {
         AdamW.Group group = new AdamW.Group(objective.parameters(), AdamW.Settings.DEFAULT, rate);
         try (AdamW optimiser = new AdamW(List.of(group), ops);
                 Trainer trainer = new Trainer(
-                        objective, optimiser, settings, training, examples(3), record, watch, ops)) {
+                        objective, optimiser, settings, training, examples(3), "base", record, watch, ops)) {
             return trainer.run();
         }
     }
@@ -274,12 +276,26 @@ class TrainerTest {
                 () -> run(objective, new TrainingSettings(30, 4, 4, 5, 0, 50, 50), examples(10), record,
                         TrainingWatch.NONE));
         assertEquals(
-                "10 steps in a row, up to step 11, had a loss or a gradient that is not finite; the state before them"
-                        + " is saved",
+                "10 steps in a row, up to step 11, had a loss or a gradient that is not finite; they changed nothing,"
+                        + " and the last good parameters are saved",
                 e.getMessage());
         RunState saved = record.latest().orElseThrow();
         assertEquals(11, saved.step());
         assertTrue(saved.tensors().stream().allMatch(tensor -> Float.isFinite(tensor.data()[0])));
+    }
+
+    @Test
+    void aStateOfAnotherBaseIsNotCompared() throws IOException {
+        Memory record = new Memory();
+        run(new Distance(), SETTINGS, examples(10), record, TrainingWatch.NONE);
+        RunState last = record.latest().orElseThrow();
+        Map<String, String> values = new HashMap<>(last.values());
+        values.put("validation_data", "another base");
+        values.put("best_validation", "0.0");
+        record.states.add(new RunState(last.step(), values, last.tensors()));
+        Trainer.Outcome outcome = run(new Distance(), SETTINGS, examples(10), record, TrainingWatch.NONE);
+        assertTrue(outcome.validationLoss() > 0, "measured anew, though the step had been validated");
+        assertEquals(12, outcome.bestStep());
     }
 
     @Test
@@ -288,7 +304,7 @@ class TrainerTest {
         Examples nothing = new Examples(List.of(new Example(new int[] {3, 4}, 2)));
         Trainer.Outcome outcome = run(objective, SETTINGS, nothing, RunRecord.NONE, TrainingWatch.NONE);
         assertEquals(0, objective.value());
-        assertEquals(0, outcome.loss());
+        assertTrue(Double.isNaN(outcome.loss()), "a mean of nothing is no loss");
         assertEquals(0, outcome.skippedSteps());
     }
 }
