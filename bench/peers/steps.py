@@ -1,0 +1,59 @@
+"""Whole steps of Espalier beside PyTorch, by turns: each round runs the peer's process, then ours, then the peak.
+
+    mvn -q -B -pl bench -am package -DskipTests
+    python bench/peers/steps.py --java .../bin/java --model FOLDER --peer torch_step.py [prefill lora importance two_roles]
+
+FOLDER has SmolLM2-135M's shape; torch_step.py is the peer's side at that shape (4 sequences of 512 tokens, two threads). Medians
+of each side's rounds; useful arithmetic as `Steps` counts it, as a share of the F32 multiply-add peak of two threads measured in the
+same rounds. Needs Python with torch (CPU). A development tool.
+"""
+import argparse, json, os, statistics, subprocess, sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+PEER = dict(prefill="prefill", lora="lora", importance="taylor", two_roles="nuteprune")
+p = argparse.ArgumentParser()
+p.add_argument("what", nargs="*", default=list(PEER))
+p.add_argument("--java", default="java")
+p.add_argument("--jar", default=ROOT + "/bench/target/espalier-bench.jar")
+p.add_argument("--model", required=True)
+p.add_argument("--peer", required=True)
+p.add_argument("--rounds", type=int, default=2)
+p.add_argument("--lanes", type=int, default=16, help="floats of a vector register")
+p.add_argument("--keep", default="activations")
+args = p.parse_args()
+JAVA = [args.java, "--add-modules", "jdk.incubator.vector", "--enable-native-access=ALL-UNNAMED", "-XX:+UseSerialGC",
+        "-cp", args.jar]
+
+
+def run(command, **more):
+    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True, **more).stdout
+
+
+def peak():
+    """Median of 12 runs of 12 chains of multiply-adds on two threads, in GFLOP/s."""
+    steps = 20_000_000
+    lines = run(JAVA + ["espalier.bench.peers.KernelServer"],
+                input=f"prepare multiplyAdds {steps} 2\nrun 14\nquit\n").split("\n")
+    seconds = [float(x) for x in lines[1].split()][2:]
+    return 2 * steps * 12 * args.lanes * 2 / statistics.median(seconds) * 1e-9
+
+
+def ours(what, repeats):
+    lines = run(JAVA + ["espalier.bench.StepBenchmark", args.model, what, "4", "512", "2", str(repeats), args.keep]).split("\n")
+    gflop = float(lines[0].split()[1])
+    return gflop, [float(line.split()[0]) for line in lines[1:] if line][2:]
+
+
+print(f"{'step':12} {'peer s':>8} {'ours s':>8} {'ratio':>6} {'useful GF/s':>12} {'of peak':>8} {'ratio at peak':>14}")
+for what in args.what:
+    peers, seconds, peaks = [], [], []
+    for _ in range(args.rounds):
+        peers.append(json.loads(run([sys.executable, args.peer, "--what", PEER[what], "--steps", "3"]).strip().split("\n")[-1]))
+        gflop, times = ours(what, 6)
+        seconds += times
+        peaks.append(peak())
+    top = statistics.median(peaks)
+    peer, own = statistics.median(r["sec"] for r in peers), statistics.median(seconds)
+    print(f"{what:12} {peer:8.2f} {own:8.2f} {peer / own:6.2f} {gflop / own:12.1f} "
+          f"{gflop / own / top:8.2f} {peer / (gflop / top):14.2f}   peak {top:.0f}, best {min(r['best'] for r in peers):.2f} "
+          f"{min(seconds):.2f}, peer's peak memory {peers[0]['peak_mb']} MB", flush=True)
