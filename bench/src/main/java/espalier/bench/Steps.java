@@ -14,6 +14,7 @@ import espalier.engine.model.Keep;
 import espalier.engine.model.Model;
 import espalier.engine.model.ModelFolder;
 import espalier.engine.model.ModelShape;
+import espalier.engine.model.PackedModel;
 import espalier.engine.model.Pass;
 import espalier.engine.model.Site;
 import espalier.engine.model.StateGradients;
@@ -42,6 +43,7 @@ final class Steps implements AutoCloseable {
     private static final int RANK = 8;
 
     private final ModelFolder folder;
+    private final PackedModel packed;
     private final Model model;
     private final Ops ops;
     private final Workspace ws;
@@ -72,7 +74,8 @@ final class Steps implements AutoCloseable {
     /// @param keep what a training forward keeps
     Steps(ModelFolder folder, int sequences, int tokens, Keep keep) {
         this.folder = folder;
-        this.model = folder.model();
+        this.packed = PackedModel.of(folder.model(), Long.MAX_VALUE);
+        this.model = packed.model();
         this.ops = model.ops();
         this.keep = keep;
         this.ws = ops.newWorkspace();
@@ -235,5 +238,6 @@ final class Steps implements AutoCloseable {
         teacher.close();
         ws.close();
         memory.close();
+        packed.close();
     }
 }

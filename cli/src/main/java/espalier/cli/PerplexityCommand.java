@@ -1,6 +1,7 @@
 package espalier.cli;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import espalier.engine.model.PackedModel;
 import espalier.eval.EngineLanguageModel;
 import espalier.eval.Join;
 import espalier.eval.JoinedText;
@@ -81,7 +82,8 @@ final class PerplexityCommand extends JobCommand {
         }
         TextSource source = TextSource.read(data);
         try (RunningModel running = RunningModel.open(model, options);
-                EngineLanguageModel measured = new EngineLanguageModel(running.model())) {
+                PackedModel packed = running.packed(EngineLanguageModel.EFFICIENT_TOKENS);
+                EngineLanguageModel measured = new EngineLanguageModel(packed.model())) {
             return perParagraph ? paragraphs(running, measured, source) : windows(running, measured, source);
         }
     }

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import espalier.engine.model.MemoryPlan;
 import espalier.engine.model.Model;
 import espalier.engine.model.ModelFolder;
+import espalier.engine.model.PackedModel;
 import espalier.engine.weights.PretrainedConfig;
 import espalier.kernels.Ops;
 import espalier.tokenizer.Tokenizer;
@@ -57,6 +58,15 @@ final class RunningModel implements AutoCloseable {
     void requireMemory(int tokens, int positions) {
         MemoryPlan.inference(model().shape(), folder.checkpoint().bytes(), tokens, positions)
                 .require(RunMemory.available());
+    }
+
+    /// The model for many rows at once, with packed copies of its weights where the machine has the memory.
+    ///
+    /// @param tokens of the largest batch
+    /// @return to be closed before this
+    PackedModel packed(int tokens) {
+        MemoryPlan plan = MemoryPlan.inference(model().shape(), folder.checkpoint().bytes(), tokens, 0);
+        return PackedModel.of(model(), RunMemory.available() - plan.total());
     }
 
     /// Something that the model is run for.

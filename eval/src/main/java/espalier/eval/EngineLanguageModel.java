@@ -13,8 +13,8 @@ import java.util.List;
 
 /// A [Model] of this process, in the role that a [Pass] gives it.
 public final class EngineLanguageModel implements LanguageModel, AutoCloseable {
-    /// Enough rows to share a packed weight among; more only costs memory.
-    private static final int EFFICIENT_TOKENS = 1024;
+    /// Tokens of a call that is efficient: enough rows to share a packed weight among; more only costs memory.
+    public static final int EFFICIENT_TOKENS = 1024;
 
     private final Model model;
     private final Pass pass;

@@ -5,6 +5,7 @@ import espalier.kernels.KeyValues;
 import espalier.kernels.Ops;
 import espalier.kernels.Tensor;
 import espalier.kernels.Workspace;
+import java.util.List;
 
 /// The attention half of a decoder layer: `y = x + z_hidden * o_proj(z_head * attention(norm(x)))`.
 ///
@@ -20,6 +21,15 @@ record AttentionBlock(Norm norm, Projection q, Projection k, Projection v, Proje
     /// @param lse `[tokens, heads]`
     /// @param out `[tokens, heads * headDim]`, before the head gates
     record Kept(Tensor normed, Tensor rstd, Tensor q, Tensor k, Tensor v, Tensor lse, Tensor out) {}
+
+    List<Projection> projections() {
+        return List.of(q, k, v, o);
+    }
+
+    AttentionBlock packed(Ops ops, Workspace copies) {
+        return new AttentionBlock(norm, q.packed(ops, copies), k.packed(ops, copies), v.packed(ops, copies),
+                o.packed(ops, copies), heads);
+    }
 
     private Kept take(int tokens, int hidden, Workspace ws) {
         return new Kept(

@@ -5,6 +5,8 @@ import espalier.kernels.Ops;
 import espalier.kernels.Tensor;
 import espalier.kernels.Weight;
 import espalier.kernels.Workspace;
+import java.util.List;
+import java.util.stream.Stream;
 
 /// One Llama-family decoder layer, forward and backward. Holds weights only; activations belong to a [LayerTape].
 public final class DecoderLayer {
@@ -54,6 +56,19 @@ public final class DecoderLayer {
             Tensor bias = hasBias ? Model.loadVector(source, module + ".bias", out, ops, memory) : Tensor.NONE;
             return new Projection(site, weight, bias);
         }
+    }
+
+    /// Bytes that [#packed] takes.
+    long packedBytes(Ops ops) {
+        return Stream.of(attention.projections(), feedForward.projections())
+                .flatMap(List::stream)
+                .mapToLong(projection -> ops.packedBytes(projection.weight()))
+                .sum();
+    }
+
+    /// The same with copies of its weights for products with many rows.
+    DecoderLayer packed(Ops ops, Workspace copies) {
+        return new DecoderLayer(attention.packed(ops, copies), feedForward.packed(ops, copies));
     }
 
     /// @param y `[tokens, hidden]`, =

@@ -3,6 +3,7 @@ package espalier.engine.model;
 import espalier.kernels.Ops;
 import espalier.kernels.Tensor;
 import espalier.kernels.Workspace;
+import java.util.List;
 
 /// The FFN half of a decoder layer: `y = x + z_hidden * down_proj(silu(z * gate) * z * up)` over `norm(x)`.
 ///
@@ -15,6 +16,15 @@ record FeedForwardBlock(Norm norm, Projection gate, Projection up, Projection do
     /// @param gate `[tokens, ffn]`, before the FFN gates
     /// @param up `[tokens, ffn]`, likewise
     record Kept(Tensor normed, Tensor rstd, Tensor gate, Tensor up) {}
+
+    List<Projection> projections() {
+        return List.of(gate, up, down);
+    }
+
+    FeedForwardBlock packed(Ops ops, Workspace copies) {
+        return new FeedForwardBlock(
+                norm, gate.packed(ops, copies), up.packed(ops, copies), down.packed(ops, copies));
+    }
 
     private Kept take(int tokens, int hidden, Workspace ws) {
         return new Kept(

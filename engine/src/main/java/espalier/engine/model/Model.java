@@ -83,6 +83,34 @@ public final class Model implements AutoCloseable {
         return new Model(shape, ops, memory, embedding, layers, finalNorm, head);
     }
 
+    /// Bytes that [#packed] takes.
+    ///
+    /// @return of all projections and lm_head; 0 where the backend makes no copies
+    public long packedBytes() {
+        return ops.packedBytes(lmHead.weight())
+                + IntStream.range(0, shape.layers().size())
+                        .mapToLong(layer -> layers.apply(layer).packedBytes(ops))
+                        .sum();
+    }
+
+    /// This model with copies of its frozen weights, laid out once for products with many rows instead of in each call.
+    /// The bits of its results are the same. For models whose layers are all in memory.
+    ///
+    /// @param copies holds [#packedBytes]; freed by its owner after the result is closed
+    /// @return to be closed before this model
+    public Model packed(Workspace copies) {
+        List<DecoderLayer> packed = IntStream.range(0, shape.layers().size())
+                .mapToObj(layer -> layers.apply(layer).packed(ops, copies))
+                .toList();
+        return new Model(
+                shape, ops, ops.newWorkspace(), embedding, packed::get, finalNorm, ops.pack(lmHead.weight(), copies));
+    }
+
+    /// Another handle to the same weights, whose closing leaves them open.
+    Model shared() {
+        return new Model(shape, ops, ops.newWorkspace(), embedding, layers, finalNorm, lmHead.weight());
+    }
+
     /// All layers share one table of rotations.
     private static void requireOneHeadDim(ModelShape shape) {
         int[] sizes = shape.layers().stream().mapToInt(LayerShape::headDim).distinct().toArray();

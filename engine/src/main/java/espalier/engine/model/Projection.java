@@ -3,6 +3,7 @@ package espalier.engine.model;
 import espalier.kernels.Ops;
 import espalier.kernels.Tensor;
 import espalier.kernels.Weight;
+import espalier.kernels.Workspace;
 import java.util.Optional;
 
 /// One linear map of a layer with its optional bias; applies the adapter that the pass has for it.
@@ -11,6 +12,11 @@ import java.util.Optional;
 /// @param weight `[out, in]`
 /// @param bias `[1, out]` or [Tensor#NONE]
 record Projection(Site site, Weight weight, Tensor bias) {
+    /// The same with a copy of its weight for products with many rows.
+    Projection packed(Ops ops, Workspace copies) {
+        return new Projection(site, ops.pack(weight, copies), bias);
+    }
+
     int outputs() {
         return weight.rows();
     }

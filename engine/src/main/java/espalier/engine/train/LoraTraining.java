@@ -11,6 +11,7 @@ import espalier.engine.model.MemoryPlan;
 import espalier.engine.model.Model;
 import espalier.engine.model.ModelFolder;
 import espalier.engine.model.ModelShape;
+import espalier.engine.model.PackedModel;
 import espalier.engine.model.Parameter;
 import espalier.engine.model.Pass;
 import espalier.engine.model.WeightGradients;
@@ -63,9 +64,12 @@ public final class LoraTraining {
         long weightBytes = base.checkpoint().bytes();
         check(model.shape(), weightBytes, request);
         Keep keep = plannedKeep(model.shape(), weightBytes, request);
+        long spare = request.memory() - plan(model.shape(), weightBytes, request, keep).total();
         Ops ops = model.ops();
-        try (LoraWeights adapters = LoraWeights.trained(request.initial(), ops);
-                NextTokenLoss loss = new NextTokenLoss(model, new AdaptersRole(model, adapters, request), keep);
+        try (PackedModel packed = PackedModel.of(model, spare);
+                LoraWeights adapters = LoraWeights.trained(request.initial(), ops);
+                NextTokenLoss loss =
+                        new NextTokenLoss(packed.model(), new AdaptersRole(model, adapters, request), keep);
                 AdamW optimiser = new AdamW(
                         List.of(new AdamW.Group(adapters.parameters(), request.optimiser(), request.learningRate())),
                         ops);
@@ -132,7 +136,8 @@ public final class LoraTraining {
         }
     }
 
-    /// Activations are kept where they fit, since computing them again costs a third more.
+    /// Activations are kept where they fit, since computing them again costs a third more; what is left of the memory
+    /// then goes to packed copies of the weights, which save less.
     private static Keep plannedKeep(ModelShape shape, long weightBytes, Request request) {
         if (plan(shape, weightBytes, request, Keep.ACTIVATIONS).total() <= request.memory()) {
             return Keep.ACTIVATIONS;
