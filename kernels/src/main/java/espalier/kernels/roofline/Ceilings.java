@@ -1,107 +1,97 @@
 package espalier.kernels.roofline;
 
-import espalier.kernels.Check;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.concurrent.atomic.AtomicLong;
 
 /// Measures the two ceilings, with loops whose results are checked.
+///
+/// Work is cut into small units that the threads claim one after the other, as kernels do with theirs: a thread that
+/// the system does not schedule then costs its share and no more.
 final class Ceilings {
-    private static final int WARM_UP_ROUNDS = 4;
     private static final int ROUNDS = 5;
-    /// Below this the loops may not be compiled yet.
+    /// Until then the loops may not be compiled.
     private static final double FIRST_WARM_UP_SECONDS = 0.5;
     private static final int CHAIN_STEPS = 1 << 15;
+    private static final long LARGEST_PIECE = 1 << 21;
+    private static final int LEAST_PIECES = 16;
 
-    private final MemorySegment memory;
-    private final long[] expected;
+    private final long address;
+    private final long pieceBytes;
+    /// What each piece of the memory adds up to.
+    private final int[] folds;
     private final double roundSeconds;
     private boolean isWarm;
 
     /// @param memory streamed from; larger than the caches
-    /// @param mostThreads its parts are checked for this many threads and for one
-    /// @param roundSeconds about how long a round takes
-    Ceilings(MemorySegment memory, int mostThreads, double roundSeconds) {
-        this.memory = memory;
+    /// @param roundSeconds how long a round takes, at least
+    Ceilings(MemorySegment memory, double roundSeconds) {
         this.roundSeconds = roundSeconds;
-        expected = new long[Check.positive("threads", mostThreads)];
-        for (int part = 0; part < mostThreads; part++) {
-            expected[part] = plainFold(from(part, mostThreads), from(part + 1, mostThreads));
+        address = memory.address();
+        pieceBytes = Math.min(LARGEST_PIECE, memory.byteSize() / LEAST_PIECES / StreamLoop.STEP * StreamLoop.STEP);
+        folds = new int[Math.toIntExact(memory.byteSize() / pieceBytes)];
+        for (int piece = 0; piece < folds.length; piece++) {
+            folds[piece] = plainFold(memory.asSlice(piece * pieceBytes, pieceBytes));
         }
     }
 
-    private long from(int part, int parts) {
-        return memory.byteSize() / StreamLoop.STEP * part / parts * StreamLoop.STEP;
-    }
-
-    private long plainFold(long from, long to) {
+    private static int plainFold(MemorySegment memory) {
         int fold = 0;
-        for (long at = from; at < to; at += Integer.BYTES) {
+        for (long at = 0; at < memory.byteSize(); at += Integer.BYTES) {
             fold ^= memory.get(ValueLayout.JAVA_INT_UNALIGNED, at);
         }
         return fold;
     }
 
-    /// @param threads 1, or as many as this was made for
+    /// @param threads at least 1
     /// @return the best of several rounds
     Roof measure(int threads) {
         try (Team team = new Team(threads)) {
-            double flops = best(team, CHAIN_STEPS * FmaLoop.FLOPS_PER_STEP * threads, calls -> _ -> {
-                for (long i = 0; i < calls; i++) {
-                    FmaLoop.check(FmaLoop.run(CHAIN_STEPS));
-                }
-            });
-            double bytes = best(team, from(threads, threads), calls -> part -> {
-                long start = memory.address() + from(part, threads);
-                long end = memory.address() + from(part + 1, threads);
-                for (long i = 0; i < calls; i++) {
-                    check(part, threads, StreamLoop.run(start, end));
-                }
-            });
+            double chains = best(team, _ -> FmaLoop.check(FmaLoop.run(CHAIN_STEPS)));
+            double pieces = best(team, this::read);
             isWarm = true;
-            return new Roof(threads, 1e-9 * flops, 1e-9 * bytes);
+            return new Roof(
+                    threads, 1e-9 * chains * CHAIN_STEPS * FmaLoop.FLOPS_PER_STEP, 1e-9 * pieces * pieceBytes);
         }
     }
 
-    private void check(int part, int parts, int actual) {
-        long wanted = parts == expected.length ? expected[part] : whole();
-        if (actual != (int) wanted) {
-            throw new ArithmeticException("memory was read as %08x, expected %08x".formatted(actual, (int) wanted));
+    private void read(long unit) {
+        int piece = (int) (unit % folds.length);
+        long from = address + piece * pieceBytes;
+        int fold = StreamLoop.run(from, from + pieceBytes);
+        if (fold != folds[piece]) {
+            throw new ArithmeticException("memory was read as %08x, expected %08x".formatted(fold, folds[piece]));
         }
     }
 
-    private long whole() {
-        long fold = 0;
-        for (long part : expected) {
-            fold ^= part;
-        }
-        return fold;
+    /// Work that any thread can do.
+    private interface Unit {
+        void run(long number);
     }
 
-    /// Work that each member does a number of times.
-    private interface Repeated {
-        Team.Part times(long calls);
-    }
-
-    /// @param work of all members together in one call
-    /// @return work per second
-    private double best(Team team, double work, Repeated repeated) {
-        long calls = 1;
+    /// @return units a second
+    private double best(Team team, Unit unit) {
+        long units = 1;
         double seconds = 0;
         double total = 0;
-        double warmUp = isWarm ? 0 : FIRST_WARM_UP_SECONDS;
-        for (int round = 0; round < WARM_UP_ROUNDS || total < warmUp || seconds < roundSeconds / 2; ) {
-            seconds = team.seconds(repeated.times(calls));
+        while (seconds < roundSeconds || !isWarm && total < FIRST_WARM_UP_SECONDS) {
+            seconds = seconds(team, unit, units);
             total += seconds;
-            if (seconds < roundSeconds / 2) {
-                calls *= 2;
-            } else {
-                round++;
-            }
+            units = seconds < roundSeconds ? 2 * units : units;
         }
         double least = seconds;
         for (int round = 0; round < ROUNDS; round++) {
-            least = Math.min(least, team.seconds(repeated.times(calls)));
+            least = Math.min(least, seconds(team, unit, units));
         }
-        return calls * work / least;
+        return units / least;
+    }
+
+    private static double seconds(Team team, Unit unit, long units) {
+        AtomicLong next = new AtomicLong();
+        return team.seconds(_ -> {
+            for (long number = next.getAndIncrement(); number < units; number = next.getAndIncrement()) {
+                unit.run(number);
+            }
+        });
     }
 }

@@ -20,6 +20,11 @@ public record Measurement(
         Work work,
         double seconds,
         double relativeError) {
+    /// @return the weights as people call them, e.g. `gate, up`
+    public String shortWeight() {
+        return weight.replace("_proj", "");
+    }
+
     /// @return 1e9 operations a second
     public double gflops() {
         return 1e-9 * work.flops() / seconds;

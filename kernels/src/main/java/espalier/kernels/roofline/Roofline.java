@@ -21,20 +21,31 @@ public final class Roofline {
     /// Sums of thousands of terms in F32, in another order.
     private static final double MOST_ERROR = 1e-4;
     /// A round of a ceiling, as a share of the time of a kernel.
-    private static final double CEILING_ROUND = 0.5;
+    private static final double CEILING_ROUND = 0.2;
+    /// Kernels between two measurements of the ceilings.
+    private static final int CEILING_EVERY = 12;
 
-    private final Backends.Choice backend;
     private final RooflineSettings settings;
-    private final RooflineShape shape;
+    private final RooflineWatch watch;
+    private final MemorySegment pool;
+    private final Ceilings ceilings;
+    private final Stopwatch stopwatch;
+    private final int threads;
+    private final int total;
 
+    /// Every measurement of a ceiling, by threads.
     private final TreeMap<Integer, List<Roof>> roofs = new TreeMap<>();
     private final List<Measurement> rows = new ArrayList<>();
     private int done;
 
-    private Roofline(Backends.Choice backend, RooflineShape shape, RooflineSettings settings) {
-        this.backend = backend;
-        this.shape = shape;
+    private Roofline(RooflineSettings settings, RooflineWatch watch, MemorySegment pool, int threads, int total) {
         this.settings = settings;
+        this.watch = watch;
+        this.pool = pool;
+        this.threads = threads;
+        this.total = total;
+        ceilings = new Ceilings(pool.asSlice(0, settings.coldBytes()), settings.seconds() * CEILING_ROUND);
+        stopwatch = new Stopwatch(settings.seconds());
     }
 
     /// Runs everything. Needs memory for the cold bytes or the largest weight in F32, whichever is more, and for the
@@ -54,33 +65,40 @@ public final class Roofline {
             RooflineShape shape,
             RooflineSettings settings,
             RooflineWatch watch) {
-        return new Roofline(backend, shape, settings).run(threads, watch);
-    }
-
-    private RooflineReport run(int wanted, RooflineWatch watch) {
-        try (Ops ops = Backends.open(backend, wanted); Arena arena = Arena.ofShared()) {
-            int threads = ops.threads();
-            MemorySegment pool = Operands.newPool(arena, poolBytes());
-            Ceilings ceilings = new Ceilings(
-                    pool.asSlice(0, settings.coldBytes()), threads, settings.seconds() * CEILING_ROUND);
-            boolean alone = threads > 1 && settings.oneThread();
-            List<Kernel> kernels = kernels(shape, settings, settings.types());
-            List<Kernel> kernelsOfOne = alone ? kernels(shape, settings, settings.types().subList(0, 1)) : List.of();
-            int total = 2 * (kernels.size() + kernelsOfOne.size());
-            roofs(ceilings, threads);
-            time(ops, kernels, pool, () -> watch.at(++done, total));
-            roofs(ceilings, threads);
+        try (Ops ops = Backends.open(backend, threads); Arena arena = Arena.ofShared()) {
+            boolean alone = ops.threads() > 1 && settings.oneThread();
+            List<Kernel> kernels = KernelList.of(shape, settings, settings.types());
+            List<Kernel> kernelsOfOne =
+                    alone ? KernelList.of(shape, settings, settings.types().subList(0, 1)) : List.of();
+            Roofline roofline = new Roofline(
+                    settings, watch, Operands.newPool(arena, poolBytes(shape, settings)), ops.threads(),
+                    2 * kernels.size() + kernelsOfOne.size());
+            roofline.measureCeilings();
+            roofline.warmUp(ops, kernels);
+            roofline.time(ops, kernels);
             if (alone) {
                 try (Ops one = Backends.open(backend, 1)) {
-                    time(one, kernelsOfOne, pool, () -> watch.at(++done, total));
+                    roofline.time(one, kernelsOfOne);
                 }
-                roofs(ceilings, threads);
             }
-            return new RooflineReport(ops.name(), ops.laneBits(), best(), rows, drift());
+            roofline.measureCeilings();
+            return new RooflineReport(
+                    ops.name(), ops.laneBits(), roofline.best(), roofline.rows, roofline.drift());
         }
     }
 
-    private long poolBytes() {
+    /// @param shape widths
+    /// @param settings how much is measured
+    /// @return bytes that [#measure] takes outside the heap, at most
+    public static long memoryBytes(RooflineShape shape, RooflineSettings settings) {
+        double largest = 0;
+        for (Kernel kernel : KernelList.of(shape, settings, settings.types())) {
+            largest = Math.max(largest, kernel.work().bytes());
+        }
+        return poolBytes(shape, settings) + settings.coldBytes() + (long) largest;
+    }
+
+    private static long poolBytes(RooflineShape shape, RooflineSettings settings) {
         long bytes = settings.coldBytes();
         int widest = settings.types().stream().mapToInt(DType::bytes).max().orElseThrow();
         for (Projection projection : shape.projections()) {
@@ -89,14 +107,21 @@ public final class Roofline {
         return bytes;
     }
 
-    private void roofs(Ceilings ceilings, int threads) {
+    private void measureCeilings() {
         for (int count : threads == 1 ? new int[] {1} : new int[] {1, threads}) {
             roofs.computeIfAbsent(count, _ -> new ArrayList<>()).add(ceilings.measure(count));
         }
     }
 
+    /// What fewer threads reach, more could reach too: the others would only have to rest.
     private List<Roof> best() {
-        return roofs.values().stream().map(of -> of.stream().reduce(Roof::best).orElseThrow()).toList();
+        List<Roof> best = new ArrayList<>();
+        for (List<Roof> of : roofs.values()) {
+            Roof own = of.stream().reduce(Roof::best).orElseThrow();
+            Roof fewer = best.isEmpty() ? own : best.getLast();
+            best.add(own.best(new Roof(own.threads(), fewer.peakGflops(), fewer.bandwidthGbs())));
+        }
+        return best;
     }
 
     private double drift() {
@@ -111,31 +136,36 @@ public final class Roofline {
         return drift;
     }
 
-    private void time(Ops ops, List<Kernel> kernels, MemorySegment pool, Runnable finished) {
-        Stopwatch stopwatch = new Stopwatch(settings.seconds());
+    private void warmUp(Ops ops, List<Kernel> kernels) {
+        try (Operands memory = new Operands(ops, pool, settings.coldBytes())) {
+            long mark = memory.mark();
+            for (Kernel kernel : kernels) {
+                stopwatch.warmUp(kernel.setup().open(memory));
+                memory.release(mark);
+                watch.at(++done, total);
+            }
+        }
+    }
+
+    private void time(Ops ops, List<Kernel> kernels) {
         try (Ops scalar = Backends.open(Backends.Choice.SCALAR, 1);
                 Operands reference = new Operands(scalar, pool, settings.coldBytes());
                 Operands memory = new Operands(ops, pool, settings.coldBytes())) {
             long mark = memory.mark();
             long referenceMark = reference.mark();
-            List<Double> errors = new ArrayList<>();
             for (Kernel kernel : kernels) {
                 Kernel.Call call = kernel.setup().open(memory);
                 call.run().accept(0);
-                errors.add(require(kernel, ops.name(), call.error().applyAsDouble(reference)));
-                stopwatch.warmUp(call);
-                memory.release(mark);
-                reference.release(referenceMark);
-                finished.run();
-            }
-            for (int i = 0; i < kernels.size(); i++) {
-                Kernel kernel = kernels.get(i);
-                double seconds = stopwatch.seconds(kernel.setup().open(memory));
+                double error = require(kernel, ops.name(), call.error().applyAsDouble(reference));
                 rows.add(new Measurement(
                         kernel.name(), kernel.weight(), kernel.type(), kernel.shape(), ops.threads(), kernel.work(),
-                        seconds, errors.get(i)));
+                        stopwatch.seconds(call), error));
                 memory.release(mark);
-                finished.run();
+                reference.release(referenceMark);
+                watch.at(++done, total);
+                if (rows.size() % CEILING_EVERY == 0) {
+                    measureCeilings();
+                }
             }
         }
     }
@@ -148,51 +178,5 @@ public final class Roofline {
                             .formatted(backend, kernel, error, MOST_ERROR));
         }
         return error;
-    }
-
-    /// What is measured, in order.
-    ///
-    /// @param types of the weights
-    /// @return kernels with at least one element
-    static List<Kernel> kernels(RooflineShape shape, RooflineSettings settings, List<DType> types) {
-        List<Kernel> kernels = new ArrayList<>();
-        int sequence = Math.min(settings.sequence(), shape.context());
-        List<Integer> tokens = settings.tokens().stream()
-                .map(rows -> Math.min(rows, shape.context()))
-                .distinct()
-                .toList();
-        for (DType type : types) {
-            for (int rows : tokens) {
-                for (Projection projection : measured(shape, settings, rows)) {
-                    kernels.add(MatrixKernels.linear(projection, rows, type));
-                }
-            }
-        }
-        for (Projection projection : measured(shape, settings, sequence)) {
-            kernels.add(MatrixKernels.linearBackward(projection, sequence, types.getFirst()));
-        }
-        for (Projection projection : measured(shape, settings, sequence)) {
-            kernels.add(MatrixKernels.weightGradient(projection, sequence));
-        }
-        if (shape.heads() > 0) {
-            AttentionKernels attention = new AttentionKernels(shape, sequence);
-            kernels.add(attention.forward());
-            kernels.add(attention.backward());
-        }
-        kernels.add(RowKernels.rmsNorm(sequence, shape.hidden()));
-        kernels.add(RowKernels.rmsNormBackward(sequence, shape.hidden()));
-        if (shape.ffn() > 0) {
-            kernels.add(RowKernels.swiglu(sequence, shape.ffn()));
-            kernels.add(RowKernels.swigluBackward(sequence, shape.ffn()));
-        }
-        kernels.add(RowKernels.crossEntropy(sequence, shape.vocab()));
-        kernels.add(RowKernels.adamW(shape.vocab(), shape.hidden()));
-        return kernels;
-    }
-
-    private static List<Projection> measured(RooflineShape shape, RooflineSettings settings, int tokens) {
-        return shape.projections().stream()
-                .filter(of -> tokens == 1 || settings.wholeHead() || !of.names().contains("lm_head"))
-                .toList();
     }
 }

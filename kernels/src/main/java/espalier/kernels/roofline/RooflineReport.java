@@ -1,6 +1,9 @@
 package espalier.kernels.roofline;
 
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 
 /// What was found out.
 ///
@@ -29,6 +32,16 @@ public record RooflineReport(String backend, int laneBits, List<Roof> roofs, Lis
                 .filter(roof -> roof.threads() == threads)
                 .findFirst()
                 .orElseThrow(() -> new IllegalArgumentException("no ceiling of %d threads".formatted(threads)));
+    }
+
+    /// @return the rows of each kernel and shape, which differ in their threads, in the order of the rows
+    public List<List<Measurement>> lines() {
+        Map<String, List<Measurement>> lines = new LinkedHashMap<>();
+        for (Measurement row : rows) {
+            String key = String.join(" ", row.kernel(), row.weight(), row.type(), row.shape());
+            lines.computeIfAbsent(key, _ -> new ArrayList<>()).add(row);
+        }
+        return List.copyOf(lines.values());
     }
 
     /// @param row one of this report

@@ -65,6 +65,6 @@ public record RooflineSettings(
     /// @param coldBytes see above
     /// @return the settings
     public static RooflineSettings plainLoops(long coldBytes) {
-        return new RooflineSettings(List.of(1, 8), 64, List.of(DType.BF16, DType.F32), false, false, 0.1, coldBytes);
+        return new RooflineSettings(List.of(1, 8), 64, List.of(DType.BF16, DType.F32), false, false, 0.03, coldBytes);
     }
 }

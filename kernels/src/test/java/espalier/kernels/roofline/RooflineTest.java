@@ -36,8 +36,8 @@ class RooflineTest {
         int all = 6 * 3 * 2 + 2 * 6 + 8;
         int ofOne = threads == 1 ? 0 : 6 * 3 + 2 * 6 + 8;
         assertEquals(all + ofOne, report.rows().size());
-        assertEquals(2 * (all + ofOne), seen.getLast());
-        assertEquals(Set.of(2 * (all + ofOne)), new HashSet<>(totals));
+        assertEquals(2 * all + ofOne, seen.getLast());
+        assertEquals(Set.of(2 * all + ofOne), new HashSet<>(totals));
         assertEquals(backend.name().toLowerCase(Locale.ROOT), report.backend());
         assertEquals(threads == 1 ? List.of(1) : List.of(1, 2), report.roofs().stream().map(Roof::threads).toList());
         assertTrue(report.drift() >= 0 && report.drift() < 1, String.valueOf(report.drift()));
@@ -57,7 +57,7 @@ class RooflineTest {
     @Test
     void aPrunedLayerWithoutHeadsAndChannelsHasOnlyTheRest() {
         RooflineShape empty = new RooflineShape(64, new int[0], 16, 0, 300, 24);
-        List<String> names = Roofline.kernels(empty, SHORT, SHORT.types()).stream()
+        List<String> names = KernelList.of(empty, SHORT, SHORT.types()).stream()
                 .map(Kernel::name)
                 .distinct()
                 .toList();
@@ -70,7 +70,7 @@ class RooflineTest {
 
     @Test
     void slowCodeRunsTheHeadAtOneTokenOnly() {
-        List<Kernel> kernels = Roofline.kernels(
+        List<Kernel> kernels = KernelList.of(
                 RooflineShape.SMOLLM2_135M, RooflineSettings.plainLoops(1 << 20), List.of(DType.BF16));
         assertEquals(
                 List.of("1x576x49152"),
