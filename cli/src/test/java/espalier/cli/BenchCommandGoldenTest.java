@@ -5,6 +5,9 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import espalier.testing.SharedData;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -47,9 +50,19 @@ class BenchCommandGoldenTest {
     }
 
     @Test
-    void scalarKernelsAreMeasuredToo() {
-        Cli cli = Cli.run("bench", "--model", model, "--backend", "scalar");
+    void scalarKernelsAreMeasuredToo() throws IOException {
+        ObjectMapper mapper = new ObjectMapper();
+        ObjectNode config = (ObjectNode) mapper.readTree(model.resolve("config.json").toFile());
+        ArrayNode layers = config.putObject("espalier").put("format", 1).putArray("layers");
+        for (int i = 0; i < config.get("num_hidden_layers").intValue(); i++) {
+            int ffn = i == 2 ? 172 : 100;
+            layers.addObject().put("head_dim", 8).put("ffn", ffn).putArray("queries_per_kv").add(2).add(1);
+        }
+        mapper.writeValue(folder.resolve("config.json").toFile(), config);
+        Cli cli = Cli.run("bench", "--model", folder, "--backend", "scalar");
         assertEquals(0, cli.exit(), cli.err());
+        assertTrue(cli.out().contains("notice: layers differ: layer 2 is measured, the widest"), cli.out());
+        assertTrue(cli.out().contains("x64x172 ") && !cli.out().contains("x64x100 "), cli.out());
         assertTrue(cli.out().contains("scalar kernels, 32-bit lanes"), cli.out());
         assertTrue(cli.out().contains("--- 1 thread ---") && cli.out().contains("attention_backward"), cli.out());
     }

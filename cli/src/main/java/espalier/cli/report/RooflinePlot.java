@@ -121,12 +121,14 @@ public final class RooflinePlot {
                     number(left(from)), number(top(from * roof.bandwidthGbs())),
                     number(left(roof.ridge())), number(top(roof.peakGflops())),
                     number(left(x.high())), number(top(roof.peakGflops()))));
-            // Above the higher roof and below the lower one, so that roofs that are close do not share a place.
-            double peak = top(roof.peakGflops()) + (most ? -7 : 15);
+            // Near the ridge, since few kernels lie there; below a roof that is close to the higher one.
+            boolean close = top(roof.peakGflops()) - top(report.roof().peakGflops()) < 24;
+            double peak = top(roof.peakGflops()) + (most || !close ? -7 : 15);
+            double ridge = left(roof.ridge()) + 8;
             String threads = roof.threads() == 1 ? "1 thread" : roof.threads() + " threads";
             String label = "%s: %s GFLOP/s".formatted(threads, Numbers.significant(roof.peakGflops(), 3));
-            text(most ? "end" : "soft end", LEFT + PLOT_WIDTH - 6, peak, label);
-            places.block(LEFT + PLOT_WIDTH - 170, peak - 10, 170, 13);
+            text(most ? "" : "soft", ridge, peak, label);
+            places.block(ridge, peak - 10, 6.5 * label.length(), 13);
             bandwidth(roof, from, most);
         }
     }

@@ -69,21 +69,25 @@ final class Ceilings {
         void run(long number);
     }
 
+    /// Rounds that are too short are made longer; the beginning of a round takes microseconds, or more where the system
+    /// wakes a thread late.
+    ///
     /// @return units a second
     private double best(Team team, Unit unit) {
-        long units = 1;
-        double seconds = 0;
+        double fastest = 0;
         double total = 0;
-        while (seconds < roundSeconds || !isWarm && total < FIRST_WARM_UP_SECONDS) {
-            seconds = seconds(team, unit, units);
+        long units = 1;
+        for (int rounds = 0; rounds < ROUNDS || !isWarm && total < FIRST_WARM_UP_SECONDS; ) {
+            double seconds = seconds(team, unit, units);
             total += seconds;
-            units = seconds < roundSeconds ? 2 * units : units;
+            if (seconds < roundSeconds) {
+                units *= 2;
+            } else {
+                fastest = Math.max(fastest, units / seconds);
+                rounds++;
+            }
         }
-        double least = seconds;
-        for (int round = 0; round < ROUNDS; round++) {
-            least = Math.min(least, seconds(team, unit, units));
-        }
-        return units / least;
+        return fastest;
     }
 
     private static double seconds(Team team, Unit unit, long units) {
