@@ -189,7 +189,7 @@ public final class RooflinePlot {
     }
 
     private void list() {
-        List<Integer> threads = report.roofs().reversed().stream().map(Roof::threads).toList();
+        List<Integer> threads = report.rows().stream().map(Measurement::threads).distinct().toList();
         double at = TOP + 4;
         text("soft", LIST_LEFT + 32, at, "kernel and weights");
         text("soft", LIST_LEFT + 250, at, "shape");

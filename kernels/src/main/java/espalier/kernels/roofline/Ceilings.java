@@ -2,6 +2,8 @@ package espalier.kernels.roofline;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.HashSet;
+import java.util.Set;
 import java.util.concurrent.atomic.AtomicLong;
 
 /// Measures the two ceilings, with loops whose results are checked.
@@ -21,7 +23,8 @@ final class Ceilings {
     /// What each piece of the memory adds up to.
     private final int[] folds;
     private final double roundSeconds;
-    private boolean isWarm;
+    /// Thread counts that were measured before: another one can make the compiler start again.
+    private final Set<Integer> warm = new HashSet<>();
 
     /// @param memory streamed from; larger than the caches
     /// @param roundSeconds how long a round takes, at least
@@ -47,9 +50,10 @@ final class Ceilings {
     /// @return the best of several rounds
     Roof measure(int threads) {
         try (Team team = new Team(threads)) {
-            double chains = best(team, _ -> FmaLoop.check(FmaLoop.run(CHAIN_STEPS)));
-            double pieces = best(team, this::read);
-            isWarm = true;
+            double warmUp = warm.contains(threads) ? 0 : FIRST_WARM_UP_SECONDS;
+            double chains = best(team, warmUp, _ -> FmaLoop.check(FmaLoop.run(CHAIN_STEPS)));
+            double pieces = best(team, warmUp, this::read);
+            warm.add(threads);
             return new Roof(
                     threads, 1e-9 * chains * CHAIN_STEPS * FmaLoop.FLOPS_PER_STEP, 1e-9 * pieces * pieceBytes);
         }
@@ -73,11 +77,11 @@ final class Ceilings {
     /// wakes a thread late.
     ///
     /// @return units a second
-    private double best(Team team, Unit unit) {
+    private double best(Team team, double warmUp, Unit unit) {
         double fastest = 0;
         double total = 0;
         long units = 1;
-        for (int rounds = 0; rounds < ROUNDS || !isWarm && total < FIRST_WARM_UP_SECONDS; ) {
+        for (int rounds = 0; rounds < ROUNDS || total < warmUp; ) {
             double seconds = seconds(team, unit, units);
             total += seconds;
             if (seconds < roundSeconds) {
@@ -93,9 +97,12 @@ final class Ceilings {
     private static double seconds(Team team, Unit unit, long units) {
         AtomicLong next = new AtomicLong();
         return team.seconds(_ -> {
-            for (long number = next.getAndIncrement(); number < units; number = next.getAndIncrement()) {
+            long number = next.getAndIncrement();
+            boolean any = number < units;
+            for (; number < units; number = next.getAndIncrement()) {
                 unit.run(number);
             }
+            return any;
         });
     }
 }

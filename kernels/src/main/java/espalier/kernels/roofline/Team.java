@@ -13,13 +13,15 @@ final class Team implements AutoCloseable {
     /// What one member does.
     interface Part {
         /// @param member its number, from 0
-        void run(int member);
+        /// @return whether there was anything to do
+        boolean run(int member);
     }
 
     private final CyclicBarrier barrier;
     private final List<Thread> others = new ArrayList<>();
     private final long[] begin;
     private final long[] end;
+    private final boolean[] hasWorked;
     private final Throwable[] failures;
     private volatile Part part;
     private volatile boolean closed;
@@ -28,6 +30,7 @@ final class Team implements AutoCloseable {
         barrier = new CyclicBarrier(members);
         begin = new long[members];
         end = new long[members];
+        hasWorked = new boolean[members];
         failures = new Throwable[members];
         for (int member = 1; member < members; member++) {
             int number = member;
@@ -49,7 +52,7 @@ final class Team implements AutoCloseable {
     private void work(int member) {
         begin[member] = System.nanoTime();
         try {
-            part.run(member);
+            hasWorked[member] = part.run(member);
         } catch (RuntimeException | Error e) {
             failures[member] = e;
         }
@@ -64,6 +67,8 @@ final class Team implements AutoCloseable {
         }
     }
 
+    /// A member that comes so late that nothing is left does not count.
+    ///
     /// @param work done by every member
     /// @return seconds from the first beginning to the last end
     double seconds(Part work) {
@@ -71,14 +76,17 @@ final class Team implements AutoCloseable {
         await();
         work(0);
         await();
-        long first = begin[0];
-        long last = end[0];
+        long first = Long.MAX_VALUE;
+        long last = Long.MIN_VALUE;
         for (int member = 0; member < begin.length; member++) {
             if (failures[member] != null) {
                 throw new IllegalStateException(failures[member].getMessage(), failures[member]);
             }
-            first = Math.min(first, begin[member]);
-            last = Math.max(last, end[member]);
+            if (hasWorked[member]) {
+                // Differences, since the clock may begin anywhere.
+                first = Math.min(first, begin[member] - begin[0]);
+                last = Math.max(last, end[member] - begin[0]);
+            }
         }
         return Math.max(1, last - first) * 1e-9;
     }

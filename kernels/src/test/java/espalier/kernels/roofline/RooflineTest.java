@@ -162,4 +162,34 @@ class RooflineTest {
         assertArrayEquals(new int[] {0, 3, 7}, MatrixKernels.spread(8, 3));
         assertArrayEquals(new int[] {0}, MatrixKernels.spread(1, 3));
     }
+
+    @Test
+    void aTeamCountsTheMembersThatWorked() {
+        try (Team team = new Team(3)) {
+            double seconds = team.seconds(member -> {
+                if (member == 1) {
+                    sleep(400);
+                    return false;
+                }
+                sleep(20);
+                return true;
+            });
+            assertTrue(seconds >= 0.02 && seconds < 0.3, String.valueOf(seconds));
+            String message = assertThrows(IllegalStateException.class, () -> team.seconds(member -> {
+                if (member == 2) {
+                    throw new ArithmeticException("wrong sum");
+                }
+                return true;
+            })).getMessage();
+            assertEquals("wrong sum", message);
+        }
+    }
+
+    private static void sleep(int milliseconds) {
+        try {
+            Thread.sleep(milliseconds);
+        } catch (InterruptedException e) {
+            throw new IllegalStateException(e);
+        }
+    }
 }
