@@ -6,4 +6,5 @@ module espalier.kernels {
     requires jdk.management;
 
     exports espalier.kernels;
+    exports espalier.kernels.roofline;
 }

@@ -30,6 +30,7 @@ public final class Main {
                 .addSubcommand(new GenerateCommand(terminal))
                 .addSubcommand(new InspectCommand(terminal))
                 .addSubcommand(new InitCommand(terminal))
+                .addSubcommand(new BenchCommand(terminal))
                 .addSubcommand(new CommandLine.HelpCommand());
         line.setOut(writer(terminal.out())).setErr(writer(terminal.err()));
         // A prompt may begin with an @ sign: it is not the name of a file with more arguments.

@@ -8,6 +8,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import espalier.testing.SharedData;
 import java.io.IOException;
 import java.io.StringWriter;
+import java.io.UncheckedIOException;
 import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -83,6 +84,19 @@ class DocumentationGoldenTest {
                 "init",
                 Cli.run("init", "--config", model, "--tokenizer", model, "--out", folder.resolve("x"), "--json")
                         .json());
+        JsonNode bench = Cli.run("bench", "--model", model, "--quick", "--json").json();
+        assertDocumented("bench", bench);
+        for (JsonNode row : bench.get("rows")) {
+            row.fieldNames().forEachRemaining(key -> assertTrue(benchSection().contains("`" + key + "`"), key));
+        }
+    }
+
+    private static String benchSection() {
+        try {
+            return document("docs/json.md").split("\n## bench\n")[1];
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
     }
 
     @Test
