@@ -18,11 +18,13 @@ import java.util.stream.Collectors;
 /// @param contents of the folder
 /// @param opening what the user asked for
 record RunOpening(RunContents contents, RunFolder.Opening opening) {
+    /// More than a few are not a coincidence: the file system gives a file another identity each time.
+    private static final int ATTEMPTS = 20;
+
     /// @return the lock, held; what is there is as it was
     RunLock claim() throws IOException {
         requireUsable();
-        createFolders();
-        RunLock lock = RunLock.take(contents.out(), contents.run());
+        RunLock lock = lock();
         try {
             if (contents.isDiscarded()) {
                 contents.discard();
@@ -107,6 +109,18 @@ record RunOpening(RunContents contents, RunFolder.Opening opening) {
                 }
             }
         }
+    }
+
+    private RunLock lock() throws IOException {
+        for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
+            createFolders();
+            Optional<RunLock> lock = RunLock.take(contents.out(), contents.run());
+            if (lock.isPresent()) {
+                return lock.get();
+            }
+        }
+        throw new IOException("the run at " + contents.out() + " cannot be locked: its file "
+                + contents.inRun(RunLock.NAME) + " was replaced " + ATTEMPTS + " times meanwhile");
     }
 
     private void createFolders() throws IOException {
