@@ -137,7 +137,8 @@ record RunOpening(RunContents contents, RunFolder.Opening opening) {
     }
 
     private void requireNoRun() throws IOException {
-        if (opening == RunFolder.Opening.NEW && contents.hasRun()) {
+        if (opening == RunFolder.Opening.NEW
+                && (contents.hasRun() || contents.baseOrigin().isPresent())) {
             throw exists();
         }
     }

@@ -141,6 +141,18 @@ class RunFolderTest {
         }
     }
 
+    @Test
+    void aBaseIsTheBeginningOfARun() throws IOException {
+        try (RunFolder run = RunFolder.claim(out, Opening.NEW)) {
+            run.base(origin(0.25));
+            makeBase(run);
+        }
+        assertRefused(
+                Opening.NEW, "has an unfinished run (step 0); --resume continues it, --overwrite starts again");
+        assertEquals(Set.of("lock", "base.json", "base"), names(out.resolve("run")));
+        assertFresh(Opening.OVERWRITE);
+    }
+
     private static Set<String> names(Path folder) throws IOException {
         try (Stream<Path> files = Files.list(folder)) {
             return Set.copyOf(files.map(file -> file.getFileName().toString()).toList());
