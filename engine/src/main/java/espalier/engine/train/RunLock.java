@@ -44,8 +44,8 @@ final class RunLock implements AutoCloseable {
 
     /// @param out the folder of the run, for messages
     /// @param run the folder to lock
-    /// @return the lock; empty if the folder or the file is gone, deleted by a holder that came to nothing: then this is
-    ///     to be tried again, after the folder was made
+    /// @return the lock; empty if the folder or the file is gone, deleted by a holder that came to nothing: then this
+    ///     is to be tried again, after the folder was made
     static Optional<RunLock> take(Path out, Path run) throws IOException {
         return take(out, run, () -> {});
     }
@@ -81,8 +81,8 @@ final class RunLock implements AutoCloseable {
         FileChannel channel;
         try {
             FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE).close();
-            // Before the channel that is kept: what the name leads to may have been deleted by the time of the lock, and
-            // whoever locks a file that has no name anymore keeps out nobody.
+            // Before the channel that is kept: the file may have been deleted by the time of the lock, and whoever locks
+            // a file that has no name anymore keeps out nobody.
             inode = inode(file);
             channel = FileChannel.open(file, StandardOpenOption.READ, StandardOpenOption.WRITE);
         } catch (NoSuchFileException e) {

@@ -376,6 +376,20 @@ class RunFolderTest {
     }
 
     @Test
+    void metricsThatAPowerCutDamagedAreThoseOfTheCheckpoint() throws IOException {
+        unfinished();
+        Path file = out.resolve("run/metrics.jsonl");
+        Files.writeString(file, Files.readString(file).replace("{\"step\":6", "\0\0\0\0"));
+        try (RunFolder run = open(Opening.RESUME)) {
+            assertEquals(5, run.metrics().size());
+            run.append(metric(6));
+        }
+        Files.writeString(file, Files.readString(file).replace("{\"step\":4", "\0\0\0\0"));
+        var e = assertThrows(CheckpointException.class, () -> open(Opening.RESUME));
+        assertTrue(e.getMessage().startsWith(file + " line 4: "), e.getMessage());
+    }
+
+    @Test
     void withoutACheckpointMetricsBeginAgain() throws IOException {
         try (RunFolder run = open(Opening.NEW)) {
             run.append(metric(0));
