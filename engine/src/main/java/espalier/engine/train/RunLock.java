@@ -81,8 +81,8 @@ final class RunLock implements AutoCloseable {
         FileChannel channel;
         try {
             FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE).close();
-            // Before the channel that is kept: the file may have been deleted by the time of the lock, and whoever locks
-            // a file that has no name anymore keeps out nobody.
+            // Before the channel that is kept: the file may have been deleted by the time of the lock, and who locks a
+            // file that has no name anymore keeps out nobody.
             inode = inode(file);
             channel = FileChannel.open(file, StandardOpenOption.READ, StandardOpenOption.WRITE);
         } catch (NoSuchFileException e) {
