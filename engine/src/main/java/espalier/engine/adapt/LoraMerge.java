@@ -20,13 +20,16 @@ import espalier.kernels.DType;
 import espalier.kernels.Ops;
 import espalier.kernels.StoredMatrix;
 import java.io.IOException;
-import java.lang.foreign.Arena;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.function.Function;
+import java.util.stream.Collectors;
 
 /// Adds adapters to the weights they belong to and writes a checkpoint that needs none, after a proof that the merged
 /// model in F32 equals the model with its adapters.
@@ -59,9 +62,7 @@ public final class LoraMerge {
     /// @param logitsDifference relative difference of the logits of the merged model in F32, run from end to end
     /// @param roundingDifference relative difference of the logits of the written model from those with adapters: what
     ///     rounding the merged weights to their stored type costs
-    /// @param weightRounding `|rounded - merged| / |merged|` over all merged weights
-    public record Written(
-            double layerDifference, double logitsDifference, double roundingDifference, double weightRounding) {}
+    public record Written(double layerDifference, double logitsDifference, double roundingDifference) {}
 
     private LoraMerge() {}
 
@@ -89,8 +90,7 @@ public final class LoraMerge {
                             + " rounding explains at most %g: the result was not written")
                     .formatted(proof.layerDifference(), proof.where(), TOLERANCE));
         }
-        Rounding rounding = new Rounding();
-        List<TensorToWrite> tensors = tensors(base, state, rounding);
+        List<TensorToWrite> tensors = tensors(base, state);
         List<SideFile> sideFiles = new ArrayList<>();
         for (Path other : base.checkpoint().otherFiles()) {
             sideFiles.add(SideFile.copyOf(base.checkpoint().folder(), other));
@@ -111,7 +111,7 @@ public final class LoraMerge {
                     base.checkpoint().verifyUnchanged();
                     logits[0] = writtenDifference(folder, probe, proof, model.ops());
                 });
-        return new Written(proof.layerDifference(), proof.logitsDifference(), logits[0], rounding.relative());
+        return new Written(proof.layerDifference(), proof.logitsDifference(), logits[0]);
     }
 
     private static double writtenDifference(Path folder, Batch probe, MergeProof proof, Ops ops) throws IOException {
@@ -126,17 +126,18 @@ public final class LoraMerge {
         }
     }
 
-    private static List<TensorToWrite> tensors(ModelFolder base, LoraState state, Rounding rounding) {
-        MergedWeights merged = MergedWeights.of(base.weights(), state, Arena.global());
+    private static List<TensorToWrite> tensors(ModelFolder base, LoraState state) {
+        Map<String, LoraFactors> adapters = state.factors().stream()
+                .collect(Collectors.toMap(factors -> factors.module().name() + ".weight", Function.identity()));
         List<TensorToWrite> tensors = new ArrayList<>();
         for (TensorShape tensor : Architecture.forModelType(base.config().modelType()).tensors(state.shape())) {
             StoredMatrix stored = base.storedMatrix(tensor);
             StoredType type = StoredType.valueOf(stored.type().name());
             long[] shape = tensor.dims().stream().mapToLong(Integer::longValue).toArray();
-            tensors.add(merged.adapter(tensor.name())
+            tensors.add(Optional.ofNullable(adapters.get(tensor.name()))
                     .map(adapter -> new TensorToWrite(tensor.name(), type, shape, out -> {
                         float[] values = merge(floats(stored), adapter);
-                        rounding.add(tensor.name(), stored.type(), values);
+                        requireInRange(tensor.name(), stored.type(), values);
                         TensorToWrite.ofFloats(tensor.name(), type, shape, values).source().writeTo(out);
                     }))
                     .orElseGet(() -> TensorToWrite.of(new StoredTensor(
@@ -185,29 +186,17 @@ public final class LoraMerge {
         return values;
     }
 
-    /// What rounding to the stored types does to the merged weights.
-    private static final class Rounding {
-        private double difference;
-        private double norm;
-
-        void add(String name, DType type, float[] merged) {
-            for (float value : merged) {
-                float rounded = switch (type) {
-                    case F32 -> value;
-                    case BF16 -> FloatBits.fromBf16(FloatBits.toBf16(value));
-                    case F16 -> Float.float16ToFloat(Float.floatToFloat16(value));
-                };
-                if (!Float.isFinite(rounded)) {
-                    throw new IllegalArgumentException(
-                            "tensor %s: the merged value %s is beyond the range of %s".formatted(name, value, type));
-                }
-                difference += ((double) rounded - value) * ((double) rounded - value);
-                norm += (double) value * value;
+    private static void requireInRange(String name, DType type, float[] merged) {
+        for (float value : merged) {
+            float rounded = switch (type) {
+                case F32 -> value;
+                case BF16 -> FloatBits.fromBf16(FloatBits.toBf16(value));
+                case F16 -> Float.float16ToFloat(Float.floatToFloat16(value));
+            };
+            if (!Float.isFinite(rounded)) {
+                throw new IllegalArgumentException(
+                        "tensor %s: the merged value %s is beyond the range of %s".formatted(name, value, type));
             }
-        }
-
-        double relative() {
-            return difference == 0 ? 0 : Math.sqrt(difference / norm);
         }
     }
 }

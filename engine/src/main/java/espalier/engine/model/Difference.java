@@ -3,7 +3,8 @@ package espalier.engine.model;
 /// How far two computations of the same numbers are apart, relative to the second. Sums are in float64.
 ///
 /// Equal numbers differ by 0, even where all are 0; numbers that differ from zeros differ by infinity. A NaN in either,
-/// or an infinity, gives NaN: compare so that NaN fails, `!(difference <= tolerance)`.
+/// or an infinity in the second, gives NaN; an infinity in the first alone gives infinity. Compare so that both fail,
+/// `!(difference <= tolerance)`.
 public final class Difference {
     private Difference() {}
 

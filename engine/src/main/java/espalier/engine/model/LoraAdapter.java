@@ -6,7 +6,8 @@ import espalier.kernels.Tensor;
 ///
 /// @param a `[rank, in]`
 /// @param b `[out, rank]`
-/// @param scale alpha / rank
+/// @param scale alpha / rank, or alpha / sqrt(rank) where it is rank-stabilised: see
+///     [espalier.engine.adapt.LoraSettings]
 /// @param dA `[rank, in]`, +=; [Tensor#NONE] where the adapter is not trained
 /// @param dB `[out, rank]`, +=, likewise
 public record LoraAdapter(Tensor a, Tensor b, float scale, Tensor dA, Tensor dB) {
@@ -22,7 +23,7 @@ public record LoraAdapter(Tensor a, Tensor b, float scale, Tensor dA, Tensor dB)
 
     /// @param a `[rank, in]`
     /// @param b `[out, rank]`
-    /// @param scale alpha / rank
+    /// @param scale as above
     /// @return an adapter that is not trained
     public static LoraAdapter frozen(Tensor a, Tensor b, float scale) {
         return new LoraAdapter(a, b, scale, Tensor.NONE, Tensor.NONE);

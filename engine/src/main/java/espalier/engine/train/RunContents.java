@@ -7,8 +7,12 @@ import espalier.engine.weights.DurableFiles;
 import espalier.engine.weights.FolderWriter;
 import espalier.engine.weights.StrictJson;
 import java.io.IOException;
+import java.lang.System.Logger;
+import java.lang.System.Logger.Level;
 import java.lang.foreign.MemorySegment;
+import java.nio.file.DirectoryNotEmptyException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
@@ -20,6 +24,8 @@ import java.util.stream.Stream;
 ///
 /// @param out the folder X, as the user calls it
 record RunContents(Path out) {
+    private static final Logger LOG = System.getLogger(RunContents.class.getName());
+
     static final String RUN = "run";
     static final String CONFIG = "config.json";
     static final String CHANGES = "changes.jsonl";
@@ -125,14 +131,20 @@ record RunContents(Path out) {
         DurableFiles.replace(inRun(BASE_ORIGIN), origin.json());
     }
 
-    /// Deletes what a claim has made, if nothing came of it.
+    /// Deletes what a claim has made, if nothing came of it. Only for the holder of the lock, which ends with its file:
+    /// another process may come from then on, and keeps its own.
     void deleteIfEmpty() throws IOException {
         if (!list(run()).stream().allMatch(path -> path.getFileName().toString().equals(RunLock.NAME))) {
             return;
         }
-        DurableFiles.deleteTree(run());
-        if (list(out).isEmpty()) {
-            Files.delete(out);
+        try {
+            Files.delete(inRun(RunLock.NAME));
+            Files.delete(run());
+            if (list(out).isEmpty()) {
+                Files.delete(out);
+            }
+        } catch (DirectoryNotEmptyException | NoSuchFileException e) {
+            LOG.log(Level.DEBUG, "another process uses " + out, e);
         }
     }
 

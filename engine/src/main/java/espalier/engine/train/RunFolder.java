@@ -115,7 +115,8 @@ public final class RunFolder implements RunRecord, AutoCloseable {
     ///
     /// @param origin all that decides about it
     /// @return what [#baseMade] was told, if [#baseFolder] has that base; if not, the caller writes it there
-    /// @throws IllegalArgumentException if the run is resumed with a base of another origin; lists all differences
+    /// @throws IllegalArgumentException if the run is resumed with a base of another origin, and that is not accepted
+    ///     or a checkpoint was saved, which belongs to the old one; lists all differences
     /// @throws IOException if something cannot be read or written
     public Optional<ObjectNode> base(ObjectNode origin) throws IOException {
         begin();
@@ -235,8 +236,7 @@ public final class RunFolder implements RunRecord, AutoCloseable {
 
     /// Moves a finished result into X: `config.json` last, so that X is a model only when it is complete.
     ///
-    /// After a failure or a kill this is called again, with what is left of the folder or with a result that was built
-    /// anew from the last state.
+    /// After a failure or a kill this is called again, with a result that was built anew from the last state.
     ///
     /// @param complete a folder in X/run, all of it on the disk, as [espalier.engine.weights.FolderWriter] leaves it;
     ///     gone afterwards. Its entries replace those of their name in X, and what an earlier result had published is

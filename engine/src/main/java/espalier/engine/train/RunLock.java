@@ -2,12 +2,19 @@ package espalier.engine.train;
 
 import espalier.engine.weights.DurableFiles;
 import java.io.IOException;
+import java.lang.System.Logger;
+import java.lang.System.Logger.Level;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.BasicFileAttributes;
+import java.util.Objects;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 
@@ -15,6 +22,8 @@ import java.util.concurrent.ConcurrentHashMap;
 /// ends, however it ends. The file stays and holds the id of the process that took it last.
 final class RunLock implements AutoCloseable {
     static final String NAME = "lock";
+
+    private static final Logger LOG = System.getLogger(RunLock.class.getName());
 
     /// Where the lock lies in the file: behind its text, which others must be able to read on Windows too.
     private static final long POSITION = Long.MAX_VALUE - 1;
@@ -34,39 +43,81 @@ final class RunLock implements AutoCloseable {
     }
 
     /// @param out the folder of the run, for messages
-    /// @param run the folder to lock; exists
-    static RunLock take(Path out, Path run) throws IOException {
+    /// @param run the folder to lock
+    /// @return the lock; empty if the folder or the file is gone, deleted by a holder that came to nothing: then this
+    ///     is to be tried again, after the folder was made
+    static Optional<RunLock> take(Path out, Path run) throws IOException {
+        return take(out, run, () -> {});
+    }
+
+    /// Something that happens meanwhile.
+    @FunctionalInterface
+    interface Interruption {
+        void run() throws IOException;
+    }
+
+    /// @param opened is called between opening the file and locking it, for tests
+    static Optional<RunLock> take(Path out, Path run, Interruption opened) throws IOException {
+        if (Files.notExists(run)) {
+            return Optional.empty();
+        }
         Path key = run.toRealPath();
         if (!HELD.add(key)) {
             throw inUse(out, Long.toString(ProcessHandle.current().pid()));
         }
+        Optional<FileChannel> channel = Optional.empty();
         try {
-            return new RunLock(key, lock(out, run.resolve(NAME)));
-        } catch (Throwable e) {
-            HELD.remove(key);
-            throw e;
+            channel = lock(out, run.resolve(NAME), opened);
+        } finally {
+            if (channel.isEmpty()) {
+                HELD.remove(key);
+            }
         }
+        return channel.map(held -> new RunLock(key, held));
     }
 
-    private static FileChannel lock(Path out, Path file) throws IOException {
+    private static Optional<FileChannel> lock(Path out, Path file, Interruption opened) throws IOException {
+        Object inode;
         FileChannel channel;
         try {
-            channel = FileChannel.open(
-                    file, StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE);
+            FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE).close();
+            // Before the channel that is kept: the file may have been deleted by the time of the lock, and who locks a
+            // file that has no name anymore keeps out nobody.
+            inode = inode(file);
+            channel = FileChannel.open(file, StandardOpenOption.READ, StandardOpenOption.WRITE);
+        } catch (NoSuchFileException e) {
+            return gone(file, e);
         } catch (IOException e) {
             throw DurableFiles.notWritable(file, e);
         }
+        boolean isHeld = false;
         try {
+            opened.run();
             FileLock lock = channel.tryLock(POSITION, 1, false);
             if (lock == null) {
                 throw inUse(out, read(channel));
             }
             writePid(file, channel);
-            return channel;
-        } catch (Throwable e) {
-            channel.close();
-            throw e;
+            isHeld = Objects.equals(inode, inode(file));
+            return isHeld ? Optional.of(channel) : Optional.empty();
+        } catch (NoSuchFileException e) {
+            return gone(file, e);
+        } finally {
+            if (!isHeld) {
+                channel.close();
+            }
         }
+    }
+
+    private static Optional<FileChannel> gone(Path file, NoSuchFileException e) {
+        LOG.log(Level.DEBUG, file + " was deleted before it was locked", e);
+        return Optional.empty();
+    }
+
+    /// @return what tells this file from another of its name; null where the system has no such thing, as on Windows,
+    ///     which does not give a name away while the file is open
+    private static Object inode(Path file) throws IOException {
+        return Files.readAttributes(file, BasicFileAttributes.class).fileKey();
     }
 
     private static void writePid(Path file, FileChannel channel) throws IOException {

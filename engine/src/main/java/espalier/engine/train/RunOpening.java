@@ -18,11 +18,15 @@ import java.util.stream.Collectors;
 /// @param contents of the folder
 /// @param opening what the user asked for
 record RunOpening(RunContents contents, RunFolder.Opening opening) {
+    /// More than a few are not a coincidence: the file system gives a file another identity each time.
+    private static final int ATTEMPTS = 20;
+
+    private static final String ACCEPT_CHANGES = "--accept-changes goes on all the same";
+
     /// @return the lock, held; what is there is as it was
     RunLock claim() throws IOException {
         requireUsable();
-        createFolders();
-        RunLock lock = RunLock.take(contents.out(), contents.run());
+        RunLock lock = lock();
         try {
             if (contents.isDiscarded()) {
                 contents.discard();
@@ -58,15 +62,20 @@ record RunOpening(RunContents contents, RunFolder.Opening opening) {
     }
 
     /// Makes the folder ready for a base, if it has not the one that is asked for. Only for the holder of the lock.
+    /// Another base takes the place of the old one only while nothing was learnt on that.
     ///
     /// @param origin what decides about the base
     /// @return what was kept of its making, if it is there
+    /// @throws IllegalArgumentException if the run has a base of another origin that may not be replaced
     Optional<ObjectNode> base(RunConfig origin) throws IOException {
         Optional<ObjectNode> before = contents.baseOrigin();
         if (before.isPresent()) {
             List<RunConfig.Difference> differences = origin.differencesTo(before.get());
+            if (!differences.isEmpty() && contents.newestStep().isPresent()) {
+                throw differs(differences, "only --overwrite starts again from another base");
+            }
             if (!differences.isEmpty() && opening == RunFolder.Opening.RESUME) {
-                throw differs(differences);
+                throw differs(differences, ACCEPT_CHANGES);
             }
             if (differences.isEmpty() && contents.baseResult().isPresent()) {
                 return contents.baseResult();
@@ -109,6 +118,18 @@ record RunOpening(RunContents contents, RunFolder.Opening opening) {
         }
     }
 
+    private RunLock lock() throws IOException {
+        for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
+            createFolders();
+            Optional<RunLock> lock = RunLock.take(contents.out(), contents.run());
+            if (lock.isPresent()) {
+                return lock.get();
+            }
+        }
+        throw new IOException("the run at " + contents.out() + " cannot be locked: its file "
+                + contents.inRun(RunLock.NAME) + " was replaced " + ATTEMPTS + " times meanwhile");
+    }
+
     private void createFolders() throws IOException {
         try {
             Path run = contents.run().toAbsolutePath();
@@ -123,7 +144,8 @@ record RunOpening(RunContents contents, RunFolder.Opening opening) {
     }
 
     private void requireNoRun() throws IOException {
-        if (opening == RunFolder.Opening.NEW && contents.hasRun()) {
+        if (opening == RunFolder.Opening.NEW
+                && (contents.hasRun() || contents.baseOrigin().isPresent())) {
             throw exists();
         }
     }
@@ -147,7 +169,7 @@ record RunOpening(RunContents contents, RunFolder.Opening opening) {
     void requireSame(RunConfig config) throws IOException {
         List<RunConfig.Difference> differences = differences(config);
         if (!differences.isEmpty() && opening == RunFolder.Opening.RESUME) {
-            throw differs(differences);
+            throw differs(differences, ACCEPT_CHANGES);
         }
     }
 
@@ -173,11 +195,11 @@ record RunOpening(RunContents contents, RunFolder.Opening opening) {
                 contents.inRun(RunContents.METRICS), line -> line.path("step").asLong() <= step);
     }
 
-    private IllegalArgumentException differs(List<RunConfig.Difference> differences) {
+    private IllegalArgumentException differs(List<RunConfig.Difference> differences, String hint) {
         return new IllegalArgumentException("the run at %s differs from this command: %s; %s".formatted(
                 contents.out(),
                 differences.stream().map(Object::toString).collect(Collectors.joining("; ")),
-                "--accept-changes goes on all the same"));
+                hint));
     }
 
     private void record(RunConfig config, List<RunConfig.Difference> differences) throws IOException {

@@ -4,11 +4,9 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import espalier.engine.weights.ByteSource;
 import espalier.engine.weights.DurableFiles;
 import espalier.engine.weights.StrictJson;
 import java.io.IOException;
-import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -16,18 +14,16 @@ import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
 
-/// Moves a finished result from X/run into X, one rename after the other, so that a kill at any moment can be repaired:
-/// either by going on, or by building the result again and publishing that.
+/// Moves a finished result from X/run into X, one rename after the other. A kill at any moment is repaired by building
+/// the result again and publishing that.
 ///
 /// X has no `config.json` while it is incomplete, so nobody takes it for a model. `published.json` in X/run lists what
-/// was moved, so that a result of other files leaves none of the earlier ones behind; a file in the result says that
-/// its list is there and its files are on their way.
+/// was moved, so that a result of other files leaves none of the earlier ones behind.
 ///
 /// @param contents of the folder
 /// @param move renames a file or folder
 record RunPublisher(RunContents contents, Move move) {
     private static final String LIST = "published.json";
-    private static final String BEGUN = ".publishing";
 
     /// Renames, replacing a file; tests interrupt it.
     @FunctionalInterface
@@ -44,12 +40,9 @@ record RunPublisher(RunContents contents, Move move) {
 
     void publish(Path complete) throws IOException {
         Path out = contents.out().toAbsolutePath();
-        if (!Files.exists(complete.resolve(BEGUN))) {
-            begin(out, complete);
-        }
-        List<Path> files = RunContents.list(complete).stream()
-                .filter(file -> !file.getFileName().toString().equals(BEGUN))
-                .toList();
+        List<Path> files = RunContents.list(complete);
+        DurableFiles.syncTree(complete);
+        begin(out, files);
         for (Path file : files) {
             if (!isConfig(file)) {
                 place(file, out.resolve(file.getFileName()));
@@ -65,10 +58,9 @@ record RunPublisher(RunContents contents, Move move) {
         DurableFiles.deleteTree(complete);
     }
 
-    private void begin(Path out, Path complete) throws IOException {
-        DurableFiles.syncTree(complete);
+    private void begin(Path out, List<Path> files) throws IOException {
         Set<String> names = new TreeSet<>();
-        for (Path file : RunContents.list(complete)) {
+        for (Path file : files) {
             names.add(file.getFileName().toString());
         }
         if (names.contains(RunContents.RUN)) {
@@ -88,7 +80,6 @@ record RunPublisher(RunContents contents, Move move) {
         ArrayNode array = listed.putArray("names");
         names.forEach(array::add);
         DurableFiles.replace(list, listed);
-        DurableFiles.replace(complete.resolve(BEGUN), ByteSource.of(MemorySegment.NULL));
     }
 
     private static boolean isConfig(Path file) {

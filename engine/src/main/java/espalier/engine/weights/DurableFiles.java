@@ -53,11 +53,12 @@ public final class DurableFiles {
     public static void replace(Path file, ByteSource content) throws CannotWriteException {
         Path target = file.toAbsolutePath();
         Path temporary = temporarySibling(target);
-        Unfinished.begin(temporary);
         try {
+            Unfinished.OF_PROCESS.begin(temporary);
             writeNew(temporary, content::writeTo);
             try {
-                Files.move(temporary, target, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+                Unfinished.OF_PROCESS.publish(() -> Files.move(
+                        temporary, target, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING));
             } catch (IOException e) {
                 deleteAfter(e, temporary);
                 throw e;
@@ -66,7 +67,7 @@ public final class DurableFiles {
         } catch (IOException e) {
             throw cannotWrite(file, e);
         } finally {
-            Unfinished.end(temporary);
+            Unfinished.OF_PROCESS.end(temporary);
         }
     }
 

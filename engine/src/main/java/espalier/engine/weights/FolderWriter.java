@@ -89,13 +89,13 @@ public final class FolderWriter {
         Path absolute = target.toAbsolutePath();
         requireReplaceable(absolute, kind, overwrite);
         Path temporary = DurableFiles.temporarySibling(absolute);
-        Unfinished.begin(temporary);
         try {
+            Unfinished.OF_PROCESS.begin(temporary);
             Files.createDirectory(temporary);
             fill.into(temporary);
             DurableFiles.syncTree(temporary);
             check.check(temporary);
-            publish(temporary, absolute, kind, overwrite);
+            Unfinished.OF_PROCESS.publish(() -> publish(temporary, absolute, kind, overwrite));
         } catch (IOException e) {
             DurableFiles.deleteAfter(e, temporary);
             if (e instanceof FileAlreadyExistsException) {
@@ -106,7 +106,7 @@ public final class FolderWriter {
             DurableFiles.deleteAfter(e, temporary);
             throw e;
         } finally {
-            Unfinished.end(temporary);
+            Unfinished.OF_PROCESS.end(temporary);
         }
     }
 

@@ -2,6 +2,8 @@ package espalier.engine.weights;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
+import java.lang.System.Logger;
+import java.lang.System.Logger.Level;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
@@ -16,6 +18,8 @@ import java.util.function.Predicate;
 /// A file of JSON objects, one a line, that only grows. A line counts once its line feed is there, so a process that
 /// was killed while it wrote leaves nothing but whole lines and a rest that is not read.
 public final class JsonLines implements AutoCloseable {
+    private static final Logger LOG = System.getLogger(JsonLines.class.getName());
+
     private final Path file;
     private final FileChannel channel;
 
@@ -94,48 +98,78 @@ public final class JsonLines implements AutoCloseable {
     public static List<ObjectNode> read(Path file) throws IOException {
         List<ObjectNode> objects = new ArrayList<>();
         if (Files.exists(file)) {
-            walk(file, objects::add);
+            for (Line line : lines(file)) {
+                objects.add(line.parse());
+            }
         }
         return objects;
     }
 
-    /// Cuts a file before the first line that is not wanted.
+    /// Cuts a file before the first line that is not wanted. What the disk was not made to take may be anything after a
+    /// power cut, so a line that is not a JSON object is not wanted either, unless a wanted one comes after it.
     ///
     /// @param file may be absent
     /// @param wanted decides
-    /// @throws CheckpointException naming file and line if one before the cut is not a JSON object
+    /// @throws CheckpointException naming file and line if one before the cut is not a JSON object, but one after it is
+    ///     and is wanted; then the file is as it was
     /// @throws IOException if the file cannot be read or cut
     public static void keepWhile(Path file, Predicate<ObjectNode> wanted) throws IOException {
         if (!Files.exists(file)) {
             return;
         }
-        long length = walk(file, wanted);
+        List<Line> lines = lines(file);
+        int kept = 0;
+        try {
+            while (kept < lines.size() && wanted.test(lines.get(kept).parse())) {
+                kept++;
+            }
+        } catch (CheckpointException e) {
+            for (Line later : lines.subList(kept + 1, lines.size())) {
+                if (later.isWanted(wanted)) {
+                    throw e;
+                }
+            }
+            LOG.log(Level.WARNING, "what comes after the damage is cut off: " + e.getMessage());
+        }
         try (FileChannel channel = FileChannel.open(file, StandardOpenOption.WRITE)) {
-            channel.truncate(length);
+            channel.truncate(kept == 0 ? 0 : lines.get(kept - 1).end());
             channel.force(true);
         } catch (IOException e) {
             throw DurableFiles.cannotWrite(file, e);
         }
     }
 
-    /// @return bytes of the lines before the first that is not taken
-    private static long walk(Path file, Predicate<ObjectNode> taken) throws IOException {
-        byte[] bytes = Files.readAllBytes(file);
-        int whole = wholeBytes(bytes);
-        int number = 1;
-        int start = 0;
-        for (int i = 0; i < whole; i++) {
-            if (bytes[i] == '\n') {
-                ObjectNode object =
-                        StrictJson.parseObject(Arrays.copyOfRange(bytes, start, i), file + " line " + number);
-                if (!taken.test(object)) {
-                    return start;
-                }
-                start = i + 1;
-                number++;
+    /// A whole line.
+    ///
+    /// @param json without the line feed
+    /// @param end bytes of the file up to and with the line feed
+    /// @param label for messages
+    private record Line(byte[] json, int end, String label) {
+        ObjectNode parse() throws IOException {
+            return StrictJson.parseObject(json, label);
+        }
+
+        boolean isWanted(Predicate<ObjectNode> wanted) throws IOException {
+            try {
+                return wanted.test(parse());
+            } catch (CheckpointException e) {
+                LOG.log(Level.DEBUG, "more damage", e);
+                return false;
             }
         }
-        return whole;
+    }
+
+    private static List<Line> lines(Path file) throws IOException {
+        byte[] bytes = Files.readAllBytes(file);
+        List<Line> lines = new ArrayList<>();
+        int start = 0;
+        for (int i = 0; i < bytes.length; i++) {
+            if (bytes[i] == '\n') {
+                lines.add(new Line(Arrays.copyOfRange(bytes, start, i), i + 1, file + " line " + (lines.size() + 1)));
+                start = i + 1;
+            }
+        }
+        return lines;
     }
 
     private static int wholeBytes(byte[] bytes) {

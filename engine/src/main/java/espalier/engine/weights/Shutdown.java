@@ -54,6 +54,6 @@ final class Shutdown {
                 LOG.log(Level.WARNING, "work did not stop within {0} s and is cut off", stop.limit().toSeconds());
             }
         }
-        Unfinished.deleteAll();
+        Unfinished.OF_PROCESS.deleteAll();
     }
 }

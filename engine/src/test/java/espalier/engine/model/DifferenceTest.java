@@ -59,6 +59,18 @@ class DifferenceTest {
         }
     }
 
+    @Test
+    void onlyAnInfinityInTheFirstAloneGivesInfinity() {
+        float[] infinite = {3, Float.POSITIVE_INFINITY};
+        float[] finite = {3, 4};
+        assertEquals(Double.POSITIVE_INFINITY, Difference.relative(infinite, finite));
+        assertEquals(Double.POSITIVE_INFINITY, Difference.meanOfColumns(infinite, finite, 2));
+        for (float[] a : new float[][] {finite, infinite}) {
+            assertEquals(Double.NaN, Difference.relative(a, infinite));
+            assertEquals(Double.NaN, Difference.meanOfColumns(a, infinite, 2));
+        }
+    }
+
     private static void assertFails(float[] a, float[] b) {
         assertTrue(!(Difference.relative(a, b) <= 1e30));
         assertTrue(!(Difference.largestOfRows(a, b, 2) <= 1e30));

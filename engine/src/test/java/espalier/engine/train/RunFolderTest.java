@@ -110,13 +110,9 @@ class RunFolderTest {
         try (RunFolder run = RunFolder.claim(out, Opening.RESUME)) {
             assertEquals(Optional.of(origin(0.75)), run.base(origin(0.25)));
             run.configure(config(8, 10), state -> {});
-            run.save(state(1));
         }
         try (RunFolder run = RunFolder.claim(out, Opening.RESUME)) {
-            assertEquals(
-                    "the run at " + out + " differs from this command: ratio is 0.5, was 0.25;"
-                            + " --accept-changes goes on all the same",
-                    assertThrows(IllegalArgumentException.class, () -> run.base(origin(0.5))).getMessage());
+            assertOtherBase(run, "--accept-changes goes on all the same");
         }
         try (RunFolder run = RunFolder.claim(out, Opening.RESUME_WITH_CHANGES)) {
             assertTrue(run.base(origin(0.5)).isEmpty());
@@ -126,6 +122,29 @@ class RunFolderTest {
             assertTrue(Files.exists(run.path().resolve("config.json")), "what is to be replaced stays at first");
             assertTrue(run.base(origin(0.25)).isEmpty());
             assertEquals(Set.of("lock", "base.json"), names(run.path()));
+        }
+    }
+
+    private void assertOtherBase(RunFolder run, String hint) {
+        var e = assertThrows(IllegalArgumentException.class, () -> run.base(origin(0.5)));
+        assertEquals(
+                "the run at " + out + " differs from this command: ratio is 0.5, was 0.25; " + hint, e.getMessage());
+    }
+
+    @ParameterizedTest
+    @EnumSource(value = Opening.class, names = {"RESUME", "RESUME_WITH_CHANGES"})
+    void aBaseThatWasTrainedOnStays(Opening opening) throws IOException {
+        try (RunFolder run = RunFolder.claim(out, Opening.NEW)) {
+            run.base(origin(0.25));
+            makeBase(run);
+            run.baseMade(origin(0.75));
+            run.configure(config(8, 10), state -> {});
+            run.save(state(1));
+        }
+        try (RunFolder run = RunFolder.claim(out, opening)) {
+            assertOtherBase(run, "only --overwrite starts again from another base");
+            assertTrue(Files.exists(run.baseFolder().resolve("config.json")));
+            assertEquals(Optional.of(origin(0.75)), run.base(origin(0.25)));
         }
     }
 
@@ -139,6 +158,18 @@ class RunFolderTest {
             assertTrue(run.base(origin(0.25)).isEmpty());
             assertFalse(Files.exists(run.baseFolder()), "what is there may be another's");
         }
+    }
+
+    @Test
+    void aBaseIsTheBeginningOfARun() throws IOException {
+        try (RunFolder run = RunFolder.claim(out, Opening.NEW)) {
+            run.base(origin(0.25));
+            makeBase(run);
+        }
+        assertRefused(
+                Opening.NEW, "has an unfinished run (step 0); --resume continues it, --overwrite starts again");
+        assertEquals(Set.of("lock", "base.json", "base"), names(out.resolve("run")));
+        assertFresh(Opening.OVERWRITE);
     }
 
     private static Set<String> names(Path folder) throws IOException {
@@ -342,6 +373,20 @@ class RunFolderTest {
                     Stream.of(1, 2, 3, 4, 5, 6, 7, 8, 9).map(step -> metric(step).toString()).toList(),
                     run.metrics().stream().map(ObjectNode::toString).toList());
         }
+    }
+
+    @Test
+    void metricsThatAPowerCutDamagedAreThoseOfTheCheckpoint() throws IOException {
+        unfinished();
+        Path file = out.resolve("run/metrics.jsonl");
+        Files.writeString(file, Files.readString(file).replace("{\"step\":6", "\0\0\0\0"));
+        try (RunFolder run = open(Opening.RESUME)) {
+            assertEquals(5, run.metrics().size());
+            run.append(metric(6));
+        }
+        Files.writeString(file, Files.readString(file).replace("{\"step\":4", "\0\0\0\0"));
+        var e = assertThrows(CheckpointException.class, () -> open(Opening.RESUME));
+        assertTrue(e.getMessage().startsWith(file + " line 4: "), e.getMessage());
     }
 
     @Test

@@ -10,6 +10,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.stream.Stream;
@@ -33,6 +34,9 @@ class RunPublisherTest {
             "extra/e", "old");
     private static final Map<String, String> NEW =
             Map.of("config.json", "new", "model.safetensors", "new", "adapter/a", "new", "tokenizer.json", "new");
+
+    private static final Map<String, String> OTHER =
+            Map.of("config.json", "other", "model-1.safetensors", "other", "model-2.safetensors", "other");
 
     private RunFolder open() throws IOException {
         return RunFolder.open(out, RunFolderTest.config(8, 1), Opening.RESUME);
@@ -81,14 +85,14 @@ class RunPublisherTest {
         }
     }
 
-    /// As a kill would do, after each rename in turn; then the caller either goes on or builds anew.
+    /// As a kill would do, after each rename in turn; then the result, or another one, is built anew.
     @Test
     void anyInterruptionIsRepaired() throws IOException {
-        for (boolean anew : new boolean[] {false, true}) {
+        for (Map<String, String> anew : List.of(NEW, OTHER)) {
             int renames = 0;
             boolean done = false;
             while (!done) {
-                out = folder.resolve("x" + anew + renames);
+                out = folder.resolve("x" + anew.size() + renames);
                 done = interrupted(renames, anew);
                 renames++;
             }
@@ -98,7 +102,7 @@ class RunPublisherTest {
     }
 
     /// @return whether nothing was left to interrupt
-    private boolean interrupted(int renames, boolean anew) throws IOException {
+    private boolean interrupted(int renames, Map<String, String> anew) throws IOException {
         int[] left = {renames};
         RunPublisher killed = new RunPublisher(new RunContents(out), (from, to) -> {
             if (left[0]-- == 0) {
@@ -113,21 +117,15 @@ class RunPublisherTest {
             try {
                 killed.publish(result);
                 done = true;
+                assertPublished(NEW, run);
             } catch (IllegalStateException e) {
                 assertTrue(Files.notExists(out.resolve("config.json")), "incomplete, so it must not look like a model");
             }
-            if (!done && !anew) {
-                run.publish(result);
-            }
-            if (!anew) {
-                assertEquals(new TreeMap<>(NEW), published());
-            }
         }
         try (RunFolder run = open()) {
-            if (anew) {
-                run.publish(build(run, NEW));
-            }
-            assertPublished(NEW, run);
+            assertTrue(Files.notExists(run.resultFolder()), "what is left of the first one");
+            run.publish(build(run, anew));
+            assertPublished(anew, run);
         }
         return done;
     }

@@ -5,12 +5,15 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class JsonLinesTest {
     @TempDir
@@ -66,6 +69,34 @@ class JsonLinesTest {
         assertEquals("{\"step\":1}\n", Files.readString(file));
         Files.writeString(file, "{\"step\":1}\n{\"st");
         JsonLines.keepWhile(file, _ -> true);
+        assertEquals("{\"step\":1}\n", Files.readString(file));
+    }
+
+    /// What a power cut may leave of lines that were not forced.
+    @ParameterizedTest
+    @ValueSource(strings = {
+        "not JSON\n", "\0\0\0\0\0\0\0\0\n", "\u00ff\u00fe\u00d8x\n{\"step\":3}\n", "\n{\"step\":4}\n[1]\n{\"s"
+    })
+    void damageAfterWhatIsWantedIsCut(String damage) throws IOException {
+        String whole = "{\"step\":1}\n{\"step\":2}\n";
+        Files.writeString(file, whole + damage, StandardCharsets.ISO_8859_1);
+        JsonLines.keepWhile(file, line -> line.path("step").asInt() <= 2);
+        assertEquals(whole, Files.readString(file));
+        Files.writeString(file, damage, StandardCharsets.ISO_8859_1);
+        JsonLines.keepWhile(file, line -> line.path("step").asInt() <= 2);
+        assertEquals(0, Files.size(file));
+    }
+
+    @Test
+    void damageBeforeWhatIsWantedIsAnError() throws IOException {
+        String damaged = "{\"step\":1}\n[]\nnot JSON\n{\"step\":2}\n{\"step\":3}\n";
+        Files.writeString(file, damaged);
+        var e = assertThrows(
+                CheckpointException.class,
+                () -> JsonLines.keepWhile(file, line -> line.path("step").asInt() <= 2));
+        assertEquals(file + " line 2 is not a JSON object", e.getMessage());
+        assertEquals(damaged, Files.readString(file));
+        JsonLines.keepWhile(file, line -> line.path("step").asInt() <= 1);
         assertEquals("{\"step\":1}\n", Files.readString(file));
     }
 
