@@ -64,7 +64,7 @@ public record MergedWeights(WeightSource base, Map<String, LoraFactors> adapters
 
     /// @param tensor name of a weight
     /// @return the adapter that is added to it
-    Optional<LoraFactors> adapter(String tensor) {
+    private Optional<LoraFactors> adapter(String tensor) {
         return tensor.endsWith(SUFFIX)
                 ? Optional.ofNullable(adapters.get(tensor.substring(0, tensor.length() - SUFFIX.length())))
                 : Optional.empty();
