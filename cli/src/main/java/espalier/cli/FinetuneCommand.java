@@ -57,12 +57,8 @@ final class FinetuneCommand extends JobCommand {
     @Mixin
     private TrainingOptions training;
 
-    @Option(
-            names = "--memory",
-            paramLabel = "BYTES",
-            description = "Most memory that may be used, e.g. 6G (default: what the machine has).",
-            converter = ByteCount.class)
-    private Long memory;
+    @Mixin
+    private MemoryOption memory;
 
     @Mixin
     private ModelOptions options;
@@ -92,7 +88,7 @@ final class FinetuneCommand extends JobCommand {
                 data,
                 Optional.ofNullable(initial),
                 !noMerge,
-                memory == null ? RunMemory.available() : memory);
+                memory.bytes());
         try (RunFolder run = RunFolder.claim(out, running.opening());
                 Ops ops = options.open();
                 ModelFolder base = ModelFolder.open(model, ops)) {

@@ -79,12 +79,8 @@ final class PruneCommand extends JobCommand {
             description = "Type of the written weights (default: that of the source).")
     private DType dtype;
 
-    @Option(
-            names = "--memory",
-            paramLabel = "BYTES",
-            description = "Most memory that may be used, e.g. 6G (default: what the machine has).",
-            converter = ByteCount.class)
-    private Long memory;
+    @Mixin
+    private MemoryOption memory;
 
     @Mixin
     private ModelOptions options;
@@ -123,7 +119,7 @@ final class PruneCommand extends JobCommand {
         RunFolder.Opening opening = running.opening();
         if (!recover.isEmpty()) {
             AdapterTraining training =
-                    new AdapterTraining(terminal(), recovery, recover, Optional.empty(), true, memory());
+                    new AdapterTraining(terminal(), recovery, recover, Optional.empty(), true, memory.bytes());
             return new Recovery(this, model, out, training, eval).run(opening, options);
         }
         if (opening == RunFolder.Opening.RESUME || opening == RunFolder.Opening.RESUME_WITH_CHANGES) {
@@ -156,10 +152,6 @@ final class PruneCommand extends JobCommand {
         return files;
     }
 
-    private long memory() {
-        return memory == null ? RunMemory.available() : memory;
-    }
-
     /// Prunes as the options say, and only that: whatever follows works on the folder.
     ///
     /// @param ops the backend
@@ -173,7 +165,7 @@ final class PruneCommand extends JobCommand {
                     target,
                     Optional.ofNullable(dtype),
                     new CheckpointWriter.Options(CheckpointWriter.Options.DEFAULT.shardBytes(), overwrite),
-                    memory());
+                    memory.bytes());
             return Pruning.run(base, method(base.model().shape()), request, progress);
         }
     }

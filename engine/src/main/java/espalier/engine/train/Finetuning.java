@@ -30,6 +30,7 @@ import java.util.Set;
 /// and publishes the result around the run directory.
 public final class Finetuning {
     private static final String ADAPTER = "adapter";
+    private static final String MERGE_DIFFERENCE = "merge_difference";
 
     /// Settings that change nothing about the result: what is learnt from is told by the examples, the model by its
     /// weights.
@@ -138,7 +139,7 @@ public final class Finetuning {
     ///
     /// @param base the model; stays as it is
     /// @param request what to do
-    /// @param run the run directory, opened with [#configuration]
+    /// @param run the run directory, configured with [#configuration]
     /// @param watch told of steps
     /// @return what `result.json` says; nothing if the run was asked to stop before its end
     /// @throws ArithmeticException see [Trainer#run]; or if no validation gave a finite loss
@@ -146,14 +147,18 @@ public final class Finetuning {
     public static Optional<ObjectNode> run(ModelFolder base, Request request, RunFolder run, TrainingWatch watch)
             throws IOException {
         Optional<ObjectNode> before = run.result();
-        if (before.isPresent() && isPublished(run.out(), request, before.get())) {
-            return before;
-        }
         if (before.isPresent()) {
-            watch.say("the result is missing or was changed since it was written: it is written again");
+            boolean wasMerged = before.get().has(MERGE_DIFFERENCE);
+            boolean isThere = isPublished(run.out(), wasMerged, before.get());
+            // A merged result has the adapter beside it, so it has all that is asked for without merging.
+            if (isThere && (wasMerged || !request.merge())) {
+                return before;
+            }
+            if (!isThere) {
+                watch.say("the result is missing or was changed since it was written: it is written again");
+            }
         }
-        LoraTraining.Trained trained =
-                LoraTraining.run(base, request.training(), run, watch);
+        LoraTraining.Trained trained = LoraTraining.run(base, request.training(), run, watch);
         if (!trained.outcome().isComplete()) {
             return Optional.empty();
         }
@@ -171,15 +176,15 @@ public final class Finetuning {
     }
 
     /// @return whether the files that were published are there, with the weights that were written
-    private static boolean isPublished(Path out, Request request, ObjectNode result) throws IOException {
+    private static boolean isPublished(Path out, boolean merged, ObjectNode result) throws IOException {
         Path adapter = out.resolve(ADAPTER).resolve(PeftAdapter.TENSORS);
         boolean complete = Files.exists(adapter)
                 && Files.exists(adapter.resolveSibling("adapter_config.json"))
-                && (!request.merge() || Files.exists(out.resolve("config.json")));
+                && (!merged || Files.exists(out.resolve("config.json")));
         if (!complete) {
             return false;
         }
-        String hash = request.merge() ? FileHash.ofWeightsIfPresent(out).orElse("") : FileHash.of(adapter);
+        String hash = merged ? FileHash.ofWeightsIfPresent(out).orElse("") : FileHash.of(adapter);
         return hash.equals(result.path("sha256").asText());
     }
 
@@ -201,7 +206,7 @@ public final class Finetuning {
                 new CheckpointWriter.Options(request.shardBytes(), true),
                 adapter.files(ADAPTER + "/"),
                 Probe.of(base.model().shape())));
-        result.put("merge_difference", written.layerDifference());
+        result.put(MERGE_DIFFERENCE, written.layerDifference());
         result.put("logits_difference", written.logitsDifference());
         result.put("rounding_difference", written.roundingDifference());
         result.put("sha256", FileHash.ofWeights(folder));

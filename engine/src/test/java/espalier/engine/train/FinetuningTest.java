@@ -252,6 +252,24 @@ class FinetuningTest {
     }
 
     @Test
+    void askedForTheAdapterAloneAMergedResultStays() throws IOException {
+        Path out = folder.resolve("out");
+        Finetuning.Request merged = request(4, 4);
+        ObjectNode first = finetune(merged, out, RunFolder.Opening.NEW, TrainingWatch.NONE).orElseThrow();
+        Finetuning.Request adapterOnly =
+                new Finetuning.Request("base", merged.training(), false, 1 << 30, "test");
+        ObjectNode again =
+                finetune(adapterOnly, out, RunFolder.Opening.RESUME, TrainingWatch.NONE).orElseThrow();
+        assertEquals(first.toString(), again.toString());
+        assertEquals(first.get("sha256").textValue(), FileHash.of(out.resolve("model.safetensors")));
+        // And the other way round the model is added.
+        Path later = folder.resolve("later");
+        finetune(adapterOnly, later, RunFolder.Opening.NEW, TrainingWatch.NONE);
+        ObjectNode added = finetune(merged, later, RunFolder.Opening.RESUME, TrainingWatch.NONE).orElseThrow();
+        assertEquals(first.get("sha256"), added.get("sha256"));
+    }
+
+    @Test
     void aStoppedRunEndsAtTheSameBytes() throws IOException {
         String expected = finetune(request(7, 2), folder.resolve("whole"), RunFolder.Opening.NEW, TrainingWatch.NONE)
                 .orElseThrow()
