@@ -4,16 +4,14 @@ import static espalier.engine.testing.Compare.assertClose;
 import static espalier.engine.testing.Compare.relativeError;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import espalier.engine.model.Adapters;
 import espalier.engine.generate.GenerationRequest;
 import espalier.engine.generate.Generator;
 import espalier.engine.generate.Sampler;
 import espalier.engine.generate.SamplingOptions;
+import espalier.engine.model.Adapters;
 import espalier.engine.model.Architecture;
 import espalier.engine.model.Batch;
 import espalier.engine.model.Gates;
@@ -21,16 +19,14 @@ import espalier.engine.model.Hidden;
 import espalier.engine.model.Keep;
 import espalier.engine.model.Model;
 import espalier.engine.model.ModelFolder;
-import espalier.engine.model.ModelShape;
 import espalier.engine.model.ModelShape.Biases;
+import espalier.engine.model.ModelShape;
 import espalier.engine.model.Pass;
 import espalier.engine.testing.RandomModel;
 import espalier.engine.weights.Checkpoint;
 import espalier.engine.weights.CheckpointWriter;
 import espalier.engine.weights.FloatBits;
 import espalier.engine.weights.LayerShape;
-import espalier.engine.weights.SafetensorsFile;
-import espalier.engine.weights.SideFile;
 import espalier.engine.weights.StoredTensor;
 import espalier.engine.weights.StoredType;
 import espalier.kernels.Backends;
@@ -47,27 +43,32 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.stream.IntStream;
-import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
-/// From a plan to a smaller folder: what it computes, which bits it has, what else is in it (llm-pruner.md §7, §12).
+/// From a plan to a smaller folder: what it computes, and which bits it has (llm-pruner.md §7, §12). Its files are tested by
+/// [CompactionFilesTest].
 class CompactionTest {
-    private static final Biases LLAMA_BIASES = new Biases(true, true, true);
+    static final Biases LLAMA_BIASES = new Biases(true, true, true);
     private static final Biases QWEN2_BIASES = new Biases(true, false, false);
-    private static final LayerShape GROUPS = LayerShape.uniform(4, 2, 4, 11);
-    private static final LayerShape UNEQUAL = new LayerShape(new int[] {1, 3, 2}, 4, 9);
+    static final LayerShape GROUPS = LayerShape.uniform(4, 2, 4, 11);
+    static final LayerShape UNEQUAL = new LayerShape(new int[] {1, 3, 2}, 4, 9);
 
     @TempDir
     Path folder;
 
-    private static ModelShape shape(boolean tied, Biases biases, LayerShape... layers) {
+    static ModelShape shape(boolean tied, Biases biases, LayerShape... layers) {
         return new ModelShape(19, 14, List.of(layers), tied, biases, 1e-3, 10_000, 300);
     }
 
     private Path source(ModelShape shape, StoredType type) throws IOException {
+        return source(folder, shape, type);
+    }
+
+    /// A random model, written once into a folder of the test.
+    static Path source(Path folder, ModelShape shape, StoredType type) throws IOException {
         Path source = folder.resolve("source");
         if (!Files.exists(source)) {
             try (RandomModel random = new RandomModel(shape, 7)) {
@@ -77,7 +78,7 @@ class CompactionTest {
         return source;
     }
 
-    private static Compaction.Request request(Path out, ModelShape shape) {
+    static Compaction.Request request(Path out, ModelShape shape) {
         return request(out, shape, Optional.empty());
     }
 
@@ -88,7 +89,7 @@ class CompactionTest {
     }
 
     /// Heads 1 to 3 and some channels stay in layer 0, one head and one channel in layer 1, nothing in layer 2.
-    private static PruningPlan irregular(ModelShape shape) {
+    static PruningPlan irregular(ModelShape shape) {
         return PruningPlan.keepAll(shape)
                 .withLayer(0, new PruningPlan.Kept(new int[] {1, 2, 3}, new int[] {0, 3, 4, 8}))
                 .withLayer(1, new PruningPlan.Kept(new int[] {2}, new int[] {5}))
@@ -505,116 +506,5 @@ class CompactionTest {
                 e.getMessage());
         Surgery.of(Architecture.LLAMA, all.withHidden(new int[] {0, 1, 2, 4}, NormRule.EXACT));
         Surgery.of(Architecture.LLAMA, PruningPlan.keepAll(shape(false, Biases.NONE, GROUPS)).withFactors(factors));
-    }
-
-    @Test
-    void shardsAreReadAndWritten() throws IOException {
-        ModelShape shape = shape(false, LLAMA_BIASES, GROUPS, UNEQUAL, GROUPS);
-        PruningPlan plan = irregular(shape);
-        Path sharded = folder.resolve("sharded");
-        CheckpointWriter.Options small = new CheckpointWriter.Options(700, false);
-        try (RandomModel random = new RandomModel(shape, 7)) {
-            random.write(sharded, StoredType.F32, small);
-        }
-        assertTrue(Files.exists(sharded.resolve("model.safetensors.index.json")));
-        Path whole = folder.resolve("whole");
-        Path parts = folder.resolve("parts");
-        try (Ops ops = Backends.open(Backends.Choice.VECTOR, 2)) {
-            try (ModelFolder open = ModelFolder.open(source(shape, StoredType.F32), ops)) {
-                Compaction.write(open, plan, request(whole, shape));
-            }
-            try (ModelFolder open = ModelFolder.open(sharded, ops)) {
-                Compaction.Request request = new Compaction.Request(
-                        parts, Optional.empty(), small, Map.of(), RandomModel.ids(shape, 1, 4, 1));
-                Compaction.write(open, plan, request);
-            }
-        }
-        assertFalse(Files.exists(parts.resolve("model.safetensors")));
-        try (Checkpoint one = Checkpoint.open(whole); Checkpoint many = Checkpoint.open(parts)) {
-            many.verifyTensors(Architecture.expectedTensors(many.config()));
-            assertEquals(one.fingerprint(), many.fingerprint());
-        }
-    }
-
-    @Test
-    void keptIndicesAndSettingsAreStored() throws IOException {
-        ModelShape shape = shape(false, LLAMA_BIASES, GROUPS, UNEQUAL, GROUPS);
-        Path out = folder.resolve("out");
-        try (Ops ops = Backends.open(Backends.Choice.SCALAR, 1);
-                ModelFolder open = ModelFolder.open(source(shape, StoredType.F32), ops)) {
-            Compaction.write(open, irregular(shape), request(out, shape));
-        }
-        Path file = out.resolve("espalier-plan.safetensors");
-        GoldenTensors plan = new GoldenTensors(file);
-        assertArrayEquals(new int[] {0, 1, 2}, plan.ints("layers"));
-        assertArrayEquals(IntStream.range(0, 14).toArray(), plan.ints("hidden"));
-        assertArrayEquals(new int[] {1, 2, 3}, plan.ints("layers.0.heads"));
-        assertArrayEquals(new int[] {0, 1}, plan.ints("layers.0.kv_groups"));
-        assertArrayEquals(new int[] {0, 3, 4, 8}, plan.ints("layers.0.ffn"));
-        assertArrayEquals(new int[] {2}, plan.ints("layers.1.heads"));
-        assertArrayEquals(new int[] {1}, plan.ints("layers.1.kv_groups"));
-        assertArrayEquals(new int[0], plan.ints("layers.2.heads"));
-        try (SafetensorsFile open = SafetensorsFile.open(file)) {
-            assertEquals(11, open.tensors().size());
-            assertEquals(Map.of("method", "test"), open.metadata());
-        }
-    }
-
-    @Test
-    void uniformResultsHaveAPlainConfiguration() throws IOException {
-        ModelShape shape = shape(false, Biases.NONE, GROUPS, GROUPS);
-        PruningPlan.Kept even = new PruningPlan.Kept(new int[] {0, 2}, new int[] {0, 1, 2});
-        // Other indices of the same widths: head 1 and 3 are one of each key/value head too.
-        PruningPlan uniform = PruningPlan.keepAll(shape)
-                .withLayer(0, even)
-                .withLayer(1, new PruningPlan.Kept(new int[] {1, 3}, new int[] {7, 8, 9}));
-        assertTrue(uniform.isUniform());
-        JsonNode plain = config(shape, uniform, "uniform");
-        assertFalse(plain.has("espalier"));
-        assertEquals(List.of(2, 2, 4, 3), List.of(
-                plain.get("num_attention_heads").intValue(), plain.get("num_key_value_heads").intValue(),
-                plain.get("head_dim").intValue(), plain.get("intermediate_size").intValue()));
-
-        PruningPlan other = uniform.withLayer(1, new PruningPlan.Kept(new int[] {1, 3}, new int[] {7, 8}));
-        assertFalse(other.isUniform());
-        JsonNode layers = config(shape, other, "other").get("espalier").get("layers");
-        assertEquals("{\"queries_per_kv\":[1,1],\"head_dim\":4,\"ffn\":3}", layers.get(0).toString());
-        assertEquals("{\"queries_per_kv\":[1,1],\"head_dim\":4,\"ffn\":2}", layers.get(1).toString());
-    }
-
-    private JsonNode config(ModelShape shape, PruningPlan plan, String name) throws IOException {
-        try (Ops ops = Backends.open(Backends.Choice.SCALAR, 1);
-                ModelFolder open = ModelFolder.open(source(shape, StoredType.F32), ops)) {
-            Compaction.write(open, plan, request(folder.resolve(name), shape));
-        }
-        try (Checkpoint result = Checkpoint.open(folder.resolve(name))) {
-            return result.config().raw();
-        }
-    }
-
-    @Test
-    void otherFilesAreCopiedAndAnOldPlanIsNot() throws IOException {
-        ModelShape shape = shape(false, Biases.NONE, GROUPS);
-        Path source = folder.resolve("source");
-        try (RandomModel random = new RandomModel(shape, 7)) {
-            random.write(source, StoredType.F32,
-                    SideFile.text("tokenizer.json", "{\"é\": 1}"), SideFile.text("generation_config.json", "{}"),
-                    SideFile.text("LICENSE", "free"), SideFile.text("README.md", "of another model"),
-                    SideFile.text("espalier-plan.safetensors", "indices of another model"));
-        }
-        Path out = folder.resolve("out");
-        try (Ops ops = Backends.open(Backends.Choice.SCALAR, 1); ModelFolder open = ModelFolder.open(source, ops)) {
-            Compaction.write(open, PruningPlan.keepAll(shape), request(out, shape));
-        }
-        try (Stream<Path> files = Files.list(out)) {
-            assertEquals(
-                    List.of("LICENSE", "config.json", "espalier-plan.safetensors", "generation_config.json",
-                            "model.safetensors", "tokenizer.json"),
-                    files.map(file -> file.getFileName().toString()).sorted().toList());
-        }
-        for (String name : List.of("tokenizer.json", "generation_config.json", "LICENSE")) {
-            assertArrayEquals(Files.readAllBytes(source.resolve(name)), Files.readAllBytes(out.resolve(name)));
-        }
-        assertArrayEquals(new int[] {0}, new GoldenTensors(out.resolve("espalier-plan.safetensors")).ints("layers"));
     }
 }
