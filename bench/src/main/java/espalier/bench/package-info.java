@@ -1,5 +1,6 @@
 /// Benchmarks, each of which checks its answer. [GemmBenchmark] measures the product that prefill and decoding are made
-/// of, [AttentionBenchmark] attention and its backward, [RowBenchmark] losses, norms, activations and the optimiser.
+/// of, [AttentionBenchmark] attention and its backward, [RowBenchmark] losses, norms, activations and the optimiser;
+/// [StepBenchmark] whole steps, [GenerationBenchmark] reading a prompt and continuing it.
 ///
 ///     mvn -q -B -pl bench -am package -DskipTests
 ///     java -jar bench/target/espalier-bench.jar GemmBenchmark

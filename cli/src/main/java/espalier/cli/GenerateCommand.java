@@ -149,8 +149,7 @@ final class GenerateCommand extends JobCommand {
     private ObjectNode describe(
             RunningModel running, int[] promptIds, Generation generation, String text, boolean stopped) {
         String end = stopped ? "stop" : generation.end().name().toLowerCase(Locale.ROOT);
-        int decoded = generation.ids().length - 1;
-        double rate = decoded == 0 ? 0 : decoded / generation.decodeSeconds();
+        double rate = generation.tokensPerSecond();
         LOG.log(
                 Level.INFO,
                 "%d prompt tokens in %.2f s, %d tokens generated, %.1f tokens/s, end: %s"

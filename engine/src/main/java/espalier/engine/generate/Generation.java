@@ -18,4 +18,9 @@ public record Generation(int[] ids, End end, double promptSeconds, double decode
         /// The listener wanted no more, or the thread was interrupted.
         STOPPED
     }
+
+    /// @return generated tokens after the first, each second; 0 if there was only one
+    public double tokensPerSecond() {
+        return ids.length <= 1 ? 0 : (ids.length - 1) / decodeSeconds;
+    }
 }
