@@ -39,7 +39,7 @@ def peak():
 
 
 def ours(what, repeats):
-    lines = run(JAVA + ["espalier.bench.StepBenchmark", args.model, what, "4", "512", "2", str(repeats), args.keep]).split("\n")
+    lines = run(JAVA + ["espalier.bench.StepBenchmark", args.model, what, "4", "512", "2", str(repeats), args.keep, "0"]).split("\n")
     gflop = float(lines[0].split()[1])
     return gflop, [float(line.split()[0]) for line in lines[1:] if line][2:]
 

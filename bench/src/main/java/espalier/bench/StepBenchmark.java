@@ -49,6 +49,10 @@ public class StepBenchmark {
     @Param("2")
     public int threads;
 
+    /// Share of the student's heads and FFN channels that is gated to 0, for `TWO_ROLES`.
+    @Param("0")
+    public double zeros;
+
     private Ops ops;
     private ModelFolder folder;
     private Steps steps;
@@ -62,7 +66,7 @@ public class StepBenchmark {
         int[] sizes = Arrays.stream(shape.split("x")).mapToInt(Integer::parseInt).toArray();
         ops = Backends.open(Backends.Choice.VECTOR, threads);
         folder = ModelFolder.open(Path.of(model), ops);
-        steps = new Steps(folder, sizes[0], sizes[1], Keep.ACTIVATIONS);
+        steps = new Steps(folder, sizes[0], sizes[1], Keep.ACTIVATIONS, zeros);
         body = steps.step(Steps.Kind.valueOf(step));
     }
 
@@ -88,14 +92,16 @@ public class StepBenchmark {
 
     /// Measures without a harness, for a peer that is measured by turns: prints seconds of each step, one a line.
     ///
-    /// @param arguments model folder, step, sequences, tokens, threads, repeats, `activations` or `layer_inputs`
+    /// @param arguments model folder, step, sequences, tokens, threads, repeats, `activations` or `layer_inputs`,
+    ///     share of gates at 0
     public static void main(String[] arguments) throws IOException {
         Steps.Kind kind = Steps.Kind.valueOf(arguments[1].toUpperCase(Locale.ROOT));
         Keep keep = Keep.valueOf(arguments[6].toUpperCase(Locale.ROOT));
         try (Ops ops = Backends.open(Backends.Choice.VECTOR, Integer.parseInt(arguments[4]));
                 ModelFolder folder = ModelFolder.open(Path.of(arguments[0]), ops);
                 Steps steps = new Steps(
-                        folder, Integer.parseInt(arguments[2]), Integer.parseInt(arguments[3]), keep)) {
+                        folder, Integer.parseInt(arguments[2]), Integer.parseInt(arguments[3]), keep,
+                        Double.parseDouble(arguments[7]))) {
             DoubleSupplier body = steps.step(kind);
             System.out.printf(Locale.ROOT, "useful_gflop %.1f%n", steps.usefulFlops(kind) * 1e-9);
             for (int i = 0; i < Integer.parseInt(arguments[5]); i++) {

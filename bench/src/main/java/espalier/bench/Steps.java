@@ -11,6 +11,8 @@ import espalier.engine.model.ChannelGraph;
 import espalier.engine.model.Gates;
 import espalier.engine.model.Hidden;
 import espalier.engine.model.Keep;
+import espalier.engine.model.LiveModel;
+import espalier.engine.model.LivePass;
 import espalier.engine.model.Model;
 import espalier.engine.model.ModelFolder;
 import espalier.engine.model.ModelShape;
@@ -55,6 +57,8 @@ final class Steps implements AutoCloseable {
     private final LoraWeights student;
     private final LoraWeights teacher;
     private final AdamW optimiser;
+    private final DrawnGates drawn;
+    private final LiveModel live;
 
     /// The steps there are.
     enum Kind {
@@ -72,7 +76,9 @@ final class Steps implements AutoCloseable {
     /// @param sequences of the batch
     /// @param tokens of each
     /// @param keep what a training forward keeps
-    Steps(ModelFolder folder, int sequences, int tokens, Keep keep) {
+    /// @param zeros share of the student's heads and FFN channels in [Kind#TWO_ROLES] that is gated to 0; each step
+    ///     looks again which they are
+    Steps(ModelFolder folder, int sequences, int tokens, Keep keep, double zeros) {
         this.folder = folder;
         this.packed = PackedModel.of(folder.model(), Long.MAX_VALUE);
         this.model = packed.model();
@@ -94,6 +100,8 @@ final class Steps implements AutoCloseable {
         LearningRate rate = new LearningRate(1e-3, LearningRate.Shape.CONSTANT, 0, 1);
         this.optimiser =
                 new AdamW(List.of(new AdamW.Group(student.parameters(), AdamW.Settings.DEFAULT, rate)), ops);
+        this.drawn = DrawnGates.of(model.shape(), zeros);
+        this.live = new LiveModel(model);
     }
 
     /// @return one step, which returns a loss, or for prefill the sum of the last logits
@@ -107,37 +115,44 @@ final class Steps implements AutoCloseable {
     }
 
     /// Multiplications and additions that a step needs: 2 for each weight and token in a forward, as many for the
-    /// gradient of the inputs and again for that of the weights where it is wanted; attention by its causal half.
+    /// gradient of the inputs and again for that of the weights where it is wanted; attention by its causal half. What
+    /// is gated to 0 does not count.
     double usefulFlops(Kind kind) {
-        double tokens = batch.tokens();
-        double forward = 2 * tokens * matrixElements() + attentionFlops();
-        // Nothing needs the gradient of what is below the first layer's projections, which is ignored here.
-        double inputs = 2 * tokens * matrixElements() + 2.5 * attentionFlops();
+        List<LayerShape> whole = model.shape().layers();
         return switch (kind) {
-            case PREFILL -> forward;
-            case LORA -> forward + inputs;
-            case IMPORTANCE -> forward + inputs + 2 * tokens * layerElements();
-            case TWO_ROLES -> 2 * forward + inputs;
+            case PREFILL -> forwardFlops(whole);
+            case LORA -> forwardFlops(whole) + inputFlops(whole);
+            case IMPORTANCE -> forwardFlops(whole) + inputFlops(whole) + 2.0 * batch.tokens() * layerElements(whole);
+            case TWO_ROLES -> forwardFlops(whole) + forwardFlops(drawn.live()) + inputFlops(drawn.live());
         };
     }
 
-    private double layerElements() {
-        ModelShape shape = model.shape();
+    private double forwardFlops(List<LayerShape> layers) {
+        return 2.0 * batch.tokens() * matrixElements(layers) + attentionFlops(layers);
+    }
+
+    /// Nothing needs the gradient of what is below the first layer's projections, which is ignored here.
+    private double inputFlops(List<LayerShape> layers) {
+        return 2.0 * batch.tokens() * matrixElements(layers) + 2.5 * attentionFlops(layers);
+    }
+
+    private double layerElements(List<LayerShape> layers) {
         double elements = 0;
-        for (LayerShape layer : shape.layers()) {
-            elements += (double) shape.hidden() * (2 * layer.queryWidth() + 2 * layer.kvWidth() + 3 * layer.ffn());
+        for (LayerShape layer : layers) {
+            int widths = 2 * layer.queryWidth() + 2 * layer.kvWidth() + 3 * layer.ffn();
+            elements += (double) model.shape().hidden() * widths;
         }
         return elements;
     }
 
-    private double matrixElements() {
-        return layerElements() + (double) model.shape().hidden() * model.shape().vocab();
+    private double matrixElements(List<LayerShape> layers) {
+        return layerElements(layers) + (double) model.shape().hidden() * model.shape().vocab();
     }
 
     /// Scores and their product with the values, of the forward.
-    private double attentionFlops() {
+    private double attentionFlops(List<LayerShape> layers) {
         double flops = 0;
-        for (LayerShape layer : model.shape().layers()) {
+        for (LayerShape layer : layers) {
             for (int[] sample : samples) {
                 flops += 2.0 * sample.length * (sample.length + 1) * layer.queryWidth();
             }
@@ -193,8 +208,9 @@ final class Steps implements AutoCloseable {
         Gates gates = ones(1);
         Gates dGates = ones(0);
         Hidden taught = model.forward(batch, Pass.frozen(gates, teacher.adapters()), Keep.LAYER_INPUTS, ws);
-        Pass pass = new Pass(gates, dGates, student.adapters(), WeightGradients.NONE);
-        Hidden hidden = model.forward(batch, pass, keep, ws);
+        Gates sampled = drawn.onBackend(gates.hidden(), ops, memory);
+        LivePass pass = live.begin(new Pass(sampled, dGates, student.adapters(), WeightGradients.NONE), ws);
+        Hidden hidden = live.model().forward(batch, pass.pass(), keep, ws);
         Tensor dNormed = ws.take(batch.tokens(), model.shape().hidden());
         float tau = 2 / 3f;
         float scale = 0.1f * tau * tau / batch.sequences();
@@ -208,7 +224,8 @@ final class Steps implements AutoCloseable {
                 ops.squaredErrorBackward(d, own, other, 0.9f / Math.max(1, ops.squaredError(own, other).count()));
             }
         };
-        model.backward(hidden, dNormed, states, pass, ws);
+        live.model().backward(hidden, dNormed, states, pass.pass(), ws);
+        pass.scatterGradients();
         update();
         ws.release(mark);
         memory.release(start);
@@ -233,6 +250,7 @@ final class Steps implements AutoCloseable {
 
     @Override
     public void close() {
+        live.close();
         optimiser.close();
         student.close();
         teacher.close();

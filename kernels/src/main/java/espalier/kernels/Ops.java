@@ -41,6 +41,16 @@ public interface Ops extends AutoCloseable {
     /// @return bytes that [#pack] takes from its workspace, but for alignment; 0 where it makes no copy
     long packedBytes(Weight w);
 
+    /// A weight of some rows and some columns of another, as stored: `picked[i, j] = w[rows[i], cols[j]]`. It has no
+    /// copy of [#pack].
+    ///
+    /// @param w the weight
+    /// @param rows rows of the result, each in `0 .. w.rows - 1`, in any order; one may be picked more than once
+    /// @param cols columns of the result, likewise
+    /// @param memory holds the result, which must not be used after that has been released
+    /// @return `[rows.length, cols.length]`
+    Weight gather(Weight w, int[] rows, int[] cols, Workspace memory);
+
     /// Copies a weight's rows to F32.
     ///
     /// @param y `[rows, cols]`, =
@@ -79,6 +89,20 @@ public interface Ops extends AutoCloseable {
     /// @param x `[n, cols]`
     /// @param rows `[n]`, each in `0 .. tokens - 1`, in any order, none twice
     void scatterRows(Tensor y, Tensor x, int[] rows);
+
+    /// Picks columns: `y[t, j] = x[t, cols[j]]`. For small tensors: gates and factors of adapters.
+    ///
+    /// @param y `[tokens, n]`, =
+    /// @param x `[tokens, cols]`
+    /// @param cols `[n]`, each in `0 .. cols - 1`, in any order; a column may be picked more than once
+    void gatherColumns(Tensor y, Tensor x, int[] cols);
+
+    /// Puts columns where [#gatherColumns] would pick them: `y[t, cols[j]] = x[t, j]`.
+    ///
+    /// @param y `[tokens, cols]`, = in the columns that are named; the others stay as they are
+    /// @param x `[tokens, n]`
+    /// @param cols `[n]`, each in `0 .. cols - 1`, in any order, none twice
+    void scatterColumns(Tensor y, Tensor x, int[] cols);
 
     /// @param y += alpha * x
     /// @param x of the same shape

@@ -9,6 +9,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.List;
+import java.util.stream.IntStream;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
@@ -70,6 +71,48 @@ class EdgeCaseTest {
             assertArrayEquals(new float[] {3, 4, 7, 7, 5, 6, 1, 2}, s.host(y));
             ops.scatterRows(y, s.empty(0, 2), new int[0]);
             assertArrayEquals(new float[] {3, 4, 7, 7, 5, 6, 1, 2}, s.host(y));
+            s.checkGuards();
+        }
+    }
+
+    /// Likewise.
+    @ParameterizedTest
+    @EnumSource(Backends.Choice.class)
+    void gatherPicksColumnsAndScatterPutsThemBack(Backends.Choice choice) {
+        try (Scene s = open(choice); Ops ops = s.ops) {
+            Tensor x = s.tensor(2, 3, 1, 2, 3, 4, 5, 6);
+            Tensor picked = s.empty(2, 4);
+            ops.gatherColumns(picked, x, new int[] {2, 0, 2, 1});
+            assertArrayEquals(new float[] {3, 1, 3, 2, 6, 4, 6, 5}, s.host(picked));
+            Tensor y = s.tensor(2, 4, 7, 7, 7, 7, 7, 7, 7, 7);
+            ops.scatterColumns(y, x, new int[] {3, 0, 2});
+            assertArrayEquals(new float[] {2, 7, 3, 1, 5, 7, 6, 4}, s.host(y));
+            s.checkGuards();
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource(Backends.Choice.class)
+    void gatherPicksPartsOfAWeight(Backends.Choice choice) {
+        try (Scene s = open(choice); Ops ops = s.ops) {
+            int[] rows = {4, 0, 4};
+            int[] cols = IntStream.concat(IntStream.of(36, 36, 1), IntStream.range(2, 36)).toArray();
+            for (DType type : DType.values()) {
+                Weight w = s.weight(5, N, type);
+                Tensor whole = s.empty(5, N);
+                ops.dequantize(whole, w, 0);
+                float[] values = s.host(whole);
+                float[] expected = new float[rows.length * cols.length];
+                for (int i = 0; i < expected.length; i++) {
+                    expected[i] = values[rows[i / cols.length] * N + cols[i % cols.length]];
+                }
+                Weight picked = ops.gather(w, rows, cols, s.memory);
+                Tensor y = s.empty(rows.length, cols.length);
+                ops.dequantize(y, picked, 0);
+                assertArrayEquals(expected, s.host(y), type + "");
+                assertEquals(0, ops.gather(w, new int[0], cols, s.memory).rows());
+                assertEquals(0, ops.gather(w, rows, new int[0], s.memory).cols());
+            }
             s.checkGuards();
         }
     }

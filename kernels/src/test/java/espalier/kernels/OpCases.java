@@ -73,6 +73,16 @@ final class OpCases {
             s.ops.scatterRows(y, s.random(tokens, n), IntStream.range(0, tokens).map(i -> 2 * i + i % 2).toArray());
             s.output("y", y, 0);
         }));
+        cases.add(new OpCase("gatherColumns", (s, tokens, n) -> {
+            Tensor y = s.empty(tokens, 2 * n);
+            s.ops.gatherColumns(y, s.random(tokens, n), s.belowMany(2 * n, n));
+            s.output("y", y, 0);
+        }));
+        cases.add(new OpCase("scatterColumns", (s, tokens, n) -> {
+            Tensor y = s.random(tokens, 2 * n);
+            s.ops.scatterColumns(y, s.random(tokens, n), IntStream.range(0, n).map(i -> 2 * i + i % 2).toArray());
+            s.output("y", y, 0);
+        }));
         cases.add(new OpCase("addScaled", (s, tokens, n) -> {
             Tensor y = s.random(tokens, n);
             s.ops.addScaled(y, s.random(tokens, n), 0.7f);
@@ -106,6 +116,14 @@ final class OpCases {
                 s.ops.dequantize(y, w, 2);
                 s.output("y", y, 0);
             }));
+            cases.add(new OpCase("gather " + type, (s, tokens, n) -> {
+                int rows = tokens + 3;
+                gathered(s, "single columns", s.weight(rows, n, type), s.belowMany(2 * tokens, rows), n == 0
+                        ? new int[0]
+                        : s.belowMany(n, n));
+                gathered(s, "runs", s.weight(rows, n + 70, type), s.belowMany(2 * tokens, rows), IntStream.concat(
+                        IntStream.range(2, n + 20), IntStream.range(n + 30, n + 69)).toArray());
+            }));
             cases.add(new OpCase("embed " + type, (s, tokens, n) -> {
                 Weight table = s.weight(11, n, type);
                 Tensor y = s.empty(tokens, n);
@@ -132,6 +150,13 @@ final class OpCases {
             s.ops.embedBackward(dTable, 2, s.random(tokens, n), s.belowMany(tokens, 11));
             s.output("dTable", dTable, tokens);
         }));
+    }
+
+    private static void gathered(Scene s, String name, Weight w, int[] rows, int[] cols) {
+        Weight picked = s.ops.gather(w, rows, cols, s.memory);
+        Tensor y = s.empty(rows.length, cols.length);
+        s.ops.dequantize(y, picked, 0);
+        s.output(name, y, 0);
     }
 
     private static Tensor output(Scene s, int rows, int cols, boolean accumulate) {

@@ -45,9 +45,18 @@ class ShapeErrorTest {
         all.add(new Wrong("x has shape [2, 3], expected [1, 2]", () -> ops.scatterRows(y, x, new int[1])));
         all.add(new Wrong("rows[0] is -1, expected 0 to 1", () -> ops.scatterRows(x, x, new int[] {-1, 0})));
         all.add(new Wrong("rows[1] is 1, which was named before", () -> ops.scatterRows(x, x, new int[] {1, 1})));
+        all.add(new Wrong("y has shape [3, 2], expected [2, 2]", () -> ops.gatherColumns(y, x, new int[2])));
+        all.add(new Wrong("cols[1] is 3, expected 0 to 2", () -> ops.gatherColumns(x, x, new int[] {0, 3, 1})));
+        all.add(new Wrong("x has shape [2, 3], expected [3, 1]", () -> ops.scatterColumns(y, x, new int[1])));
+        all.add(new Wrong(
+                "cols[2] is 1, which was named before", () -> ops.scatterColumns(x, x, new int[] {1, 0, 1})));
         all.add(new Wrong("bias has shape [2, 3], expected [1, 2]", () -> ops.addBias(y, x)));
         all.add(new Wrong("dBias has shape [2, 3], expected [1, 2]", () -> ops.biasBackward(x, y)));
         Weight w = s.weight(5, 3, DType.BF16);
+        all.add(new Wrong("rows[0] is 5, expected 0 to 4",
+                () -> ops.gather(w, new int[] {5}, new int[0], s.memory)));
+        all.add(new Wrong("cols[1] is -1, expected 0 to 2",
+                () -> ops.gather(w, new int[0], new int[] {0, -1}, s.memory)));
         all.add(new Wrong("y has shape [3, 2], expected [3, 3]", () -> ops.dequantize(y, w, 0)));
         all.add(new Wrong("fromRow must not be negative, got -1", () -> ops.dequantize(x, w, -1)));
         all.add(new Wrong(

@@ -31,6 +31,12 @@ record AttentionBlock(Norm norm, Projection q, Projection k, Projection v, Proje
                 o.packed(ops, copies), heads);
     }
 
+    AttentionBlock gathered(LiveLayer live, Ops ops, Workspace copies) {
+        return new AttentionBlock(
+                norm, q.gathered(live, ops, copies), k.gathered(live, ops, copies), v.gathered(live, ops, copies),
+                o.gathered(live, ops, copies), live.heads().map(LiveHeads::map).orElse(heads));
+    }
+
     private Kept take(int tokens, int hidden, Workspace ws) {
         return new Kept(
                 ws.take(tokens, hidden),

@@ -1,6 +1,7 @@
 package espalier.engine.model;
 
 import espalier.engine.weights.LayerShape;
+import espalier.kernels.HeadMap;
 import espalier.kernels.Ops;
 import espalier.kernels.Tensor;
 import espalier.kernels.Weight;
@@ -69,6 +70,15 @@ public final class DecoderLayer {
     /// The same with copies of its weights for products with many rows.
     DecoderLayer packed(Ops ops, Workspace copies) {
         return new DecoderLayer(attention.packed(ops, copies), feedForward.packed(ops, copies));
+    }
+
+    HeadMap heads() {
+        return attention.heads();
+    }
+
+    /// The same with copies of the parts that live of its weights; a block that is whole keeps its own.
+    DecoderLayer gathered(LiveLayer live, Ops ops, Workspace copies) {
+        return new DecoderLayer(attention.gathered(live, ops, copies), feedForward.gathered(live, ops, copies));
     }
 
     /// @param y `[tokens, hidden]`, =

@@ -26,6 +26,12 @@ record FeedForwardBlock(Norm norm, Projection gate, Projection up, Projection do
                 norm, gate.packed(ops, copies), up.packed(ops, copies), down.packed(ops, copies));
     }
 
+    FeedForwardBlock gathered(LiveLayer live, Ops ops, Workspace copies) {
+        return new FeedForwardBlock(
+                norm, gate.gathered(live, ops, copies), up.gathered(live, ops, copies),
+                down.gathered(live, ops, copies));
+    }
+
     private Kept take(int tokens, int hidden, Workspace ws) {
         return new Kept(
                 ws.take(tokens, hidden),

@@ -108,7 +108,19 @@ public final class Model implements AutoCloseable {
 
     /// Another handle to the same weights, whose closing leaves them open.
     Model shared() {
-        return new Model(shape, ops, ops.newWorkspace(), embedding, layers, finalNorm, lmHead.weight());
+        return withLayers(layers);
+    }
+
+    /// Likewise, with layers made from this model's.
+    ///
+    /// @param others gives layer `i`; the one given before is not used any more
+    Model withLayers(IntFunction<DecoderLayer> others) {
+        return new Model(shape, ops, ops.newWorkspace(), embedding, others, finalNorm, lmHead.weight());
+    }
+
+    /// A layer, which may be gone when the next is asked for.
+    DecoderLayer layer(int index) {
+        return layers.apply(index);
     }
 
     /// All layers share one table of rotations.

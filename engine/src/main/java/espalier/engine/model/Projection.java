@@ -5,6 +5,7 @@ import espalier.kernels.Tensor;
 import espalier.kernels.Weight;
 import espalier.kernels.Workspace;
 import java.util.Optional;
+import java.util.stream.IntStream;
 
 /// One linear map of a layer with its optional bias; applies the adapter that the pass has for it.
 ///
@@ -15,6 +16,27 @@ record Projection(Site site, Weight weight, Tensor bias) {
     /// The same with a copy of its weight for products with many rows.
     Projection packed(Ops ops, Workspace copies) {
         return new Projection(site, ops.pack(weight, copies), bias);
+    }
+
+    /// The same with a copy of the rows and columns that live, unless all do.
+    Projection gathered(LiveLayer live, Ops ops, Workspace copies) {
+        Optional<int[]> rows = live.outputs(site);
+        Optional<int[]> cols = live.inputs(site);
+        if (rows.isEmpty() && cols.isEmpty()) {
+            return this;
+        }
+        Weight some = ops.gather(
+                weight, rows.orElseGet(() -> all(weight.rows())), cols.orElseGet(() -> all(weight.cols())), copies);
+        if (rows.isEmpty() || !bias.isPresent()) {
+            return new Projection(site, some, bias);
+        }
+        Tensor someBias = copies.take(1, some.rows());
+        ops.gatherColumns(someBias, bias, rows.get());
+        return new Projection(site, some, someBias);
+    }
+
+    private static int[] all(int n) {
+        return IntStream.range(0, n).toArray();
     }
 
     int outputs() {

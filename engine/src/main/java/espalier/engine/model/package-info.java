@@ -8,6 +8,8 @@
 /// [Architecture] declares the tensors of a family and, as a [ChannelGraph], who feeds whom: all that groups, surgery
 /// and [ModelSize] read.
 ///
+/// A [LiveModel] runs a pass whose gates are partly 0 without computing what they multiply.
+///
 /// Proofs run a [StreamedModel], whose tensors are made layer by layer, and compare by [Difference] and
 /// [LargestDifference] what [HostCopy] brings back.
 package espalier.engine.model;

@@ -26,6 +26,21 @@ public abstract class CpuOps implements Ops {
     }
 
     @Override
+    public final Weight gather(Weight w, int[] rows, int[] cols, Workspace memory) {
+        Shapes.gather(w, rows, cols);
+        CpuWeight from = CpuWeight.from(w);
+        CpuWeight picked = from.take(rows.length, cols.length, memory);
+        gather(picked, from, rows, cols);
+        return picked;
+    }
+
+    /// @param picked its elements are set
+    /// @param w what they are taken from
+    /// @param rows in range
+    /// @param cols in range
+    protected abstract void gather(CpuWeight picked, CpuWeight w, int[] rows, int[] cols);
+
+    @Override
     public final void toHost(Tensor x, float[] host) {
         checkLength(x, host);
         MemorySegment.copy(NativeMemory.ALL, ValueLayout.JAVA_FLOAT_UNALIGNED, x.address(), host, 0, host.length);
@@ -63,6 +78,26 @@ public abstract class CpuOps implements Ops {
         Shapes.scatterRows(y, x, rows);
         for (int i = 0; i < rows.length; i++) {
             copyRow(y, rows[i], x, i);
+        }
+    }
+
+    @Override
+    public final void gatherColumns(Tensor y, Tensor x, int[] cols) {
+        Shapes.gatherColumns(y, x, cols);
+        for (int t = 0; t < x.rows(); t++) {
+            for (int j = 0; j < cols.length; j++) {
+                HostMemory.set(y, t, j, HostMemory.get(x, t, cols[j]));
+            }
+        }
+    }
+
+    @Override
+    public final void scatterColumns(Tensor y, Tensor x, int[] cols) {
+        Shapes.scatterColumns(y, x, cols);
+        for (int t = 0; t < x.rows(); t++) {
+            for (int j = 0; j < cols.length; j++) {
+                HostMemory.set(y, t, cols[j], HostMemory.get(x, t, j));
+            }
         }
     }
 

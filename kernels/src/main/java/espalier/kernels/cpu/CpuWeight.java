@@ -1,11 +1,13 @@
 package espalier.kernels.cpu;
 
+import espalier.bindings.NativeMemory;
 import espalier.kernels.DType;
 import espalier.kernels.StoredMatrix;
 import espalier.kernels.Weight;
+import espalier.kernels.Workspace;
 import java.lang.foreign.MemorySegment;
 
-/// A weight read where it is mapped, in the type it is stored in.
+/// A weight read where it lies, mapped or gathered, in the type it is stored in.
 ///
 /// @param name how the checkpoint calls it
 /// @param type its element type
@@ -42,9 +44,24 @@ public record CpuWeight(
         return new CpuWeight(name, type, rows, cols, this.address, data, address);
     }
 
+    /// Room for a weight of the same type, whose elements are not set yet.
+    CpuWeight take(int newRows, int newCols, Workspace memory) {
+        int floats = Math.toIntExact(Math.ceilDiv((long) newCols * type.bytes(), Float.BYTES));
+        long start = memory.take(newRows, floats).address();
+        long bytes = (long) newRows * newCols * type.bytes();
+        return new CpuWeight(name, type, newRows, newCols, start, NativeMemory.ALL.asSlice(start, bytes), 0);
+    }
+
     /// @param row 0 to rows
     /// @return address of the row's first byte
     public long rowAddress(int row) {
-        return address + (long) row * cols * type.bytes();
+        return address(row, 0);
+    }
+
+    /// @param row 0 to rows
+    /// @param col 0 to cols
+    /// @return address of the element's first byte
+    public long address(int row, int col) {
+        return address + ((long) row * cols + col) * type.bytes();
     }
 }

@@ -36,14 +36,31 @@ public final class Shapes {
     /// @param rows `[n]`
     public static void scatterRows(Tensor y, Tensor x, int[] rows) {
         Check.shape("x", x, rows.length, y.cols());
-        inRange("rows", rows, 0, y.rows() - 1);
-        boolean[] named = new boolean[y.rows()];
-        for (int i = 0; i < rows.length; i++) {
-            if (named[rows[i]]) {
-                throw new IllegalArgumentException("rows[%d] is %d, which was named before".formatted(i, rows[i]));
-            }
-            named[rows[i]] = true;
-        }
+        distinct("rows", rows, y.rows());
+    }
+
+    /// @param y `[tokens, n]`
+    /// @param x `[tokens, cols]`
+    /// @param cols `[n]`
+    public static void gatherColumns(Tensor y, Tensor x, int[] cols) {
+        Check.shape("y", y, x.rows(), cols.length);
+        inRange("cols", cols, 0, x.cols() - 1);
+    }
+
+    /// @param y `[tokens, cols]`
+    /// @param x `[tokens, n]`
+    /// @param cols `[n]`
+    public static void scatterColumns(Tensor y, Tensor x, int[] cols) {
+        Check.shape("x", x, y.rows(), cols.length);
+        distinct("cols", cols, y.cols());
+    }
+
+    /// @param w the weight
+    /// @param rows of the result
+    /// @param cols of the result
+    public static void gather(Weight w, int[] rows, int[] cols) {
+        inRange("rows", rows, 0, w.rows() - 1);
+        inRange("cols", cols, 0, w.cols() - 1);
     }
 
     /// @param y `[rows, w.cols]`
@@ -416,6 +433,18 @@ public final class Shapes {
                 throw new IllegalArgumentException(
                         "%s[%d] is %d, expected %d to %d".formatted(name, i, values[i], lowest, highest));
             }
+        }
+    }
+
+    private static void distinct(String name, int[] values, int bound) {
+        inRange(name, values, 0, bound - 1);
+        boolean[] named = new boolean[bound];
+        for (int i = 0; i < values.length; i++) {
+            if (named[values[i]]) {
+                throw new IllegalArgumentException(
+                        "%s[%d] is %d, which was named before".formatted(name, i, values[i]));
+            }
+            named[values[i]] = true;
         }
     }
 

@@ -3,12 +3,26 @@ package espalier.kernels.scalar;
 import static espalier.kernels.cpu.HostMemory.get;
 import static espalier.kernels.cpu.HostMemory.set;
 
+import espalier.bindings.NativeMemory;
 import espalier.kernels.Tensor;
 import espalier.kernels.cpu.CpuWeight;
+import java.lang.foreign.MemorySegment;
 
-/// Rows of a weight as F32, and the gradient of looking them up.
+/// Parts of a weight as stored, rows of it as F32, and the gradient of looking them up.
 final class ScalarEmbedding {
     private ScalarEmbedding() {}
+
+    static void gather(CpuWeight picked, CpuWeight w, int[] rows, int[] cols) {                     // picked =
+        for (int i = 0; i < rows.length; i++) {
+            for (int j = 0; j < cols.length; j++) {
+                copyElement(w, picked.address(i, j), w.address(rows[i], cols[j]));
+            }
+        }
+    }
+
+    private static void copyElement(CpuWeight w, long to, long from) {
+        MemorySegment.copy(NativeMemory.ALL, from, NativeMemory.ALL, to, w.type().bytes());
+    }
 
     static void dequantize(Tensor y, CpuWeight w, int fromRow) {                                    // y =
         for (int r = 0; r < y.rows(); r++) {

@@ -45,6 +45,11 @@ public final class ScalarOps extends CpuOps {
     }
 
     @Override
+    protected void gather(CpuWeight picked, CpuWeight w, int[] rows, int[] cols) {
+        ScalarEmbedding.gather(picked, w, rows, cols);
+    }
+
+    @Override
     public void dequantize(Tensor y, Weight w, int fromRow) {
         Shapes.dequantize(y, w, fromRow);
         ScalarEmbedding.dequantize(y, CpuWeight.from(w), fromRow);

@@ -64,6 +64,11 @@ public final class VectorOps extends CpuOps {
     }
 
     @Override
+    protected void gather(CpuWeight picked, CpuWeight w, int[] rows, int[] cols) {
+        WeightGather.gather(parallel, picked, w, rows, cols);
+    }
+
+    @Override
     public void dequantize(Tensor y, Weight w, int fromRow) {
         Shapes.dequantize(y, w, fromRow);
         WeightRows.dequantize(parallel, y, CpuWeight.from(w), fromRow);

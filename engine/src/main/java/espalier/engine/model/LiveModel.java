@@ -1,0 +1,117 @@
+package espalier.engine.model;
+
+import espalier.kernels.Tensor;
+import espalier.kernels.Workspace;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.Optional;
+import java.util.stream.IntStream;
+
+/// A model that computes nothing for heads and FFN channels whose gate is exactly 0.
+///
+/// The rows and columns that live are copied out of a layer's frozen weights when the pass comes to it, which costs as
+/// much as reading them, and the one forward and backward run on narrower shapes. A key/value head is left out when no
+/// live query head reads it. What a pass gives is the same but for the order of sums, except that gates at 0 get no
+/// gradient: none would reach their log-alpha (l0-masks.md §5).
+///
+/// One object serves all steps, and teacher and student by turns; it holds the copies of one layer. A block of a layer
+/// of which less than [#LEAST_DEAD] is at 0 runs whole, on the weights it has, packed or not.
+public final class LiveModel implements AutoCloseable {
+    /// Share of a layer's heads, or of its FFN channels, from which on leaving them out is worth the copies. The two that
+    /// forward and backward make took 0.6% of the time of the products of 2048 tokens (SmolLM2's shapes, AVX-512), and
+    /// so about 2.5% for 512; and products come in panels of 32 channels, of which some must go.
+    static final double LEAST_DEAD = 0.03;
+    private static final int NO_LAYER = -1;
+
+    private final Model whole;
+    private final Model model;
+    private final Workspace copies;
+    private List<LiveLayer> live;
+    private DecoderLayer layer;
+    private int layerIndex = NO_LAYER;
+
+    /// @param whole stays open as long as this
+    public LiveModel(Model whole) {
+        this.whole = whole;
+        this.live = Collections.nCopies(whole.shape().layers().size(), LiveLayer.WHOLE);
+        this.copies = whole.ops().newWorkspace();
+        this.model = whole.withLayers(this::layer);
+    }
+
+    /// @return runs what [LivePass#pass] says, over batches without a cache; its shape is that of the whole model
+    public Model model() {
+        return model;
+    }
+
+    /// Looks which gates are exactly 0 and leaves out what they multiply. The pass before this one is over.
+    ///
+    /// @param pass a role that trains no base weights
+    /// @param ws holds the gates and adapters of what lives, until the backward is over
+    /// @return what to run [#model] with
+    /// @throws IllegalArgumentException if base weights are trained, or if there is dropout on what a trained adapter
+    ///     of o_proj or down_proj reads: its masks belong to columns that move
+    public LivePass begin(Pass pass, Workspace ws) {
+        requireFixedColumns(pass);
+        List<LiveLayer> next = new ArrayList<>();
+        for (int i = 0; i < live.size(); i++) {
+            next.add(pass.gates().skippedLayers().contains(i) ? LiveLayer.WHOLE : liveLayer(i, pass.gates()));
+        }
+        live = next;
+        layerIndex = NO_LAYER;
+        return LivePass.of(pass, live, whole.ops(), ws);
+    }
+
+    private void requireFixedColumns(Pass pass) {
+        if (pass.weightGradients() != WeightGradients.NONE) {
+            throw new IllegalArgumentException("gradients of base weights need the whole model");
+        }
+        for (int i = 0; pass.dropout().isOn() && i < live.size(); i++) {
+            for (Site site : List.of(Site.O_PROJ, Site.DOWN_PROJ)) {
+                if (pass.adapters().get(i, site).filter(LoraAdapter::isTrained).isPresent()) {
+                    throw new IllegalArgumentException(
+                            "dropout before the adapter of " + site.module(i) + " needs the whole model");
+                }
+            }
+        }
+    }
+
+    private LiveLayer liveLayer(int index, Gates gates) {
+        return new LiveLayer(
+                live(gates.heads().get(index)).map(heads -> LiveHeads.of(whole.layer(index).heads(), heads)),
+                live(gates.ffn().get(index)));
+    }
+
+    /// Entries that are not 0; empty if all or nearly all are not.
+    private Optional<int[]> live(Tensor gates) {
+        float[] values = new float[gates.cols()];
+        if (gates.isPresent()) {
+            whole.ops().toHost(gates, values);
+        }
+        int[] some = IntStream.range(0, values.length).filter(i -> values[i] != 0).toArray();
+        int dead = values.length - some.length;
+        return dead == 0 || dead < LEAST_DEAD * values.length ? Optional.empty() : Optional.of(some);
+    }
+
+    private DecoderLayer layer(int index) {
+        LiveLayer units = live.get(index);
+        if (units.isWhole()) {
+            return whole.layer(index);
+        }
+        if (index != layerIndex) {
+            // Until the new layer is complete there is none.
+            layerIndex = NO_LAYER;
+            copies.release(0);
+            layer = whole.layer(index).gathered(units, whole.ops(), copies);
+            layerIndex = index;
+        }
+        return layer;
+    }
+
+    /// Frees the copies; the whole model stays open.
+    @Override
+    public void close() {
+        model.close();
+        copies.close();
+    }
+}
