@@ -8,6 +8,9 @@
 /// [Architecture] declares the tensors of a family and, as a [ChannelGraph], who feeds whom: all that groups, surgery
 /// and [ModelSize] read.
 ///
+/// [Keep] says which activations a forward leaves for its backward; [StepPlan] chooses that, and whether weights are
+/// packed, for a [Workload] within a limit of memory. [MemoryPlan] tells what is held.
+///
 /// Proofs run a [StreamedModel], whose tensors are made layer by layer, and compare by [Difference] and
 /// [LargestDifference] what [HostCopy] brings back.
 package espalier.engine.model;
