@@ -19,7 +19,8 @@ p.add_argument("--model", required=True)
 p.add_argument("--peer", required=True)
 p.add_argument("--rounds", type=int, default=2)
 p.add_argument("--lanes", type=int, default=16, help="floats of a vector register")
-p.add_argument("--keep", default="activations")
+p.add_argument("--memory", default="max", help="bytes that our process may use")
+p.add_argument("--zeros", default="0", help="share of gates at 0 in our two_roles; the peer multiplies them all the same")
 args = p.parse_args()
 JAVA = [args.java, "--add-modules", "jdk.incubator.vector", "--enable-native-access=ALL-UNNAMED", "-XX:+UseSerialGC",
         "-cp", args.jar]
@@ -39,9 +40,11 @@ def peak():
 
 
 def ours(what, repeats):
-    lines = run(JAVA + ["espalier.bench.StepBenchmark", args.model, what, "4", "512", "2", str(repeats), args.keep, "0"]).split("\n")
-    gflop = float(lines[0].split()[1])
-    return gflop, [float(line.split()[0]) for line in lines[1:] if line][2:]
+    lines = run(JAVA + ["espalier.bench.StepBenchmark", args.model, what, "4", "512", "2", str(repeats), args.memory, args.zeros])
+    lines = [line.split(" ", 1) for line in lines.split("\n") if line]
+    said = dict(lines)
+    seconds = [float(rest.split()[0]) for key, rest in lines if key == "seconds"]
+    return float(said["useful_gflop"]), seconds[2:], said["plan"], int(said["peak_bytes"])
 
 
 print(f"{'step':12} {'peer s':>8} {'ours s':>8} {'ratio':>6} {'useful GF/s':>12} {'of peak':>8} {'ratio at peak':>14}")
@@ -49,11 +52,12 @@ for what in args.what:
     peers, seconds, peaks = [], [], []
     for _ in range(args.rounds):
         peers.append(json.loads(run([sys.executable, args.peer, "--what", PEER[what], "--steps", "3"]).strip().split("\n")[-1]))
-        gflop, times = ours(what, 6)
+        gflop, times, plan, bytes_held = ours(what, 6)
         seconds += times
         peaks.append(peak())
     top = statistics.median(peaks)
     peer, own = statistics.median(r["sec"] for r in peers), statistics.median(seconds)
     print(f"{what:12} {peer:8.2f} {own:8.2f} {peer / own:6.2f} {gflop / own:12.1f} "
           f"{gflop / own / top:8.2f} {peer / (gflop / top):14.2f}   peak {top:.0f}, best {min(r['best'] for r in peers):.2f} "
-          f"{min(seconds):.2f}, peer's peak memory {peers[0]['peak_mb']} MB", flush=True)
+          f"{min(seconds):.2f}, peak memory: "
+          f"peer {peers[0]['peak_mb']} MB, ours {bytes_held / 1e6:.0f} MB; {plan}", flush=True)

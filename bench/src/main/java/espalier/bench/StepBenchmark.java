@@ -1,6 +1,6 @@
 package espalier.bench;
 
-import espalier.engine.model.Keep;
+import espalier.bindings.PeakMemory;
 import espalier.engine.model.ModelFolder;
 import espalier.kernels.Backends;
 import espalier.kernels.Ops;
@@ -45,6 +45,10 @@ public class StepBenchmark {
     @Param("4x512")
     public String shape;
 
+    /// Bytes that the process may use, or `max`.
+    @Param("max")
+    public String memory;
+
     /// Threads of an operation.
     @Param("2")
     public int threads;
@@ -66,8 +70,12 @@ public class StepBenchmark {
         int[] sizes = Arrays.stream(shape.split("x")).mapToInt(Integer::parseInt).toArray();
         ops = Backends.open(Backends.Choice.VECTOR, threads);
         folder = ModelFolder.open(Path.of(model), ops);
-        steps = new Steps(folder, sizes[0], sizes[1], Keep.ACTIVATIONS, zeros);
-        body = steps.step(Steps.Kind.valueOf(step));
+        steps = new Steps(folder, Steps.Kind.valueOf(step), sizes[0], sizes[1], limit(memory), zeros);
+        body = steps.step();
+    }
+
+    private static long limit(String memory) {
+        return memory.equals("max") ? Long.MAX_VALUE : Long.parseLong(memory);
     }
 
     /// @return a loss
@@ -90,25 +98,27 @@ public class StepBenchmark {
         ops.close();
     }
 
-    /// Measures without a harness, for a peer that is measured by turns: prints seconds of each step, one a line.
+    /// Measures without a harness, for a peer that is measured by turns: prints the plan, seconds of each step, one a
+    /// line, and the most memory that the process had resident.
     ///
-    /// @param arguments model folder, step, sequences, tokens, threads, repeats, `activations` or `layer_inputs`,
+    /// @param arguments model folder, step, sequences, tokens, threads, repeats, bytes that may be used or `max`,
     ///     share of gates at 0
     public static void main(String[] arguments) throws IOException {
         Steps.Kind kind = Steps.Kind.valueOf(arguments[1].toUpperCase(Locale.ROOT));
-        Keep keep = Keep.valueOf(arguments[6].toUpperCase(Locale.ROOT));
         try (Ops ops = Backends.open(Backends.Choice.VECTOR, Integer.parseInt(arguments[4]));
                 ModelFolder folder = ModelFolder.open(Path.of(arguments[0]), ops);
                 Steps steps = new Steps(
-                        folder, Integer.parseInt(arguments[2]), Integer.parseInt(arguments[3]), keep,
-                        Double.parseDouble(arguments[7]))) {
-            DoubleSupplier body = steps.step(kind);
-            System.out.printf(Locale.ROOT, "useful_gflop %.1f%n", steps.usefulFlops(kind) * 1e-9);
+                        folder, kind, Integer.parseInt(arguments[2]), Integer.parseInt(arguments[3]),
+                        limit(arguments[6]), Double.parseDouble(arguments[7]))) {
+            DoubleSupplier body = steps.step();
+            System.out.printf(Locale.ROOT, "useful_gflop %.1f%n", steps.usefulFlops() * 1e-9);
+            System.out.println("plan " + steps.plan());
             for (int i = 0; i < Integer.parseInt(arguments[5]); i++) {
                 long start = System.nanoTime();
                 double loss = body.getAsDouble();
-                System.out.printf(Locale.ROOT, "%.3f loss %.6f%n", (System.nanoTime() - start) * 1e-9, loss);
+                System.out.printf(Locale.ROOT, "seconds %.3f loss %.6f%n", (System.nanoTime() - start) * 1e-9, loss);
             }
+            System.out.println("peak_bytes " + PeakMemory.bytes());
         }
     }
 }

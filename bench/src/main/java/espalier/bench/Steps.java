@@ -13,6 +13,7 @@ import espalier.engine.model.Hidden;
 import espalier.engine.model.Keep;
 import espalier.engine.model.LiveModel;
 import espalier.engine.model.LivePass;
+import espalier.engine.model.MemoryPlan;
 import espalier.engine.model.Model;
 import espalier.engine.model.ModelFolder;
 import espalier.engine.model.ModelShape;
@@ -20,11 +21,14 @@ import espalier.engine.model.PackedModel;
 import espalier.engine.model.Pass;
 import espalier.engine.model.Site;
 import espalier.engine.model.StateGradients;
+import espalier.engine.model.StepPlan;
 import espalier.engine.model.WeightGradients;
+import espalier.engine.model.Workload;
 import espalier.engine.prune.GqaFold;
 import espalier.engine.prune.Group;
 import espalier.engine.prune.Groups;
 import espalier.engine.prune.Importance;
+import espalier.engine.prune.PruningMemory;
 import espalier.engine.prune.Reduction;
 import espalier.engine.prune.UnitScorer;
 import espalier.engine.train.AdamW;
@@ -43,8 +47,11 @@ import java.util.function.DoubleSupplier;
 /// Whole steps of a model, as methods take them, with useful arithmetic counted: recomputation is not.
 final class Steps implements AutoCloseable {
     private static final int RANK = 8;
+    private static final Set<Site> SITES = Set.of(Site.Q_PROJ, Site.V_PROJ);
+    private static final Workload.AdaptersPerLayer ADAPTERS = new Workload.AdaptersPerLayer(SITES, RANK, false);
 
     private final ModelFolder folder;
+    private final Kind kind;
     private final PackedModel packed;
     private final Model model;
     private final Ops ops;
@@ -52,7 +59,7 @@ final class Steps implements AutoCloseable {
     private final Workspace memory;
     private final int[][] samples;
     private final Batch batch;
-    private final Keep keep;
+    private final StepPlan plan;
     private final Gates open;
     private final LoraWeights student;
     private final LoraWeights teacher;
@@ -73,18 +80,24 @@ final class Steps implements AutoCloseable {
     }
 
     /// @param folder the model, of any weights; closed by its owner
+    /// @param kind which step
     /// @param sequences of the batch
     /// @param tokens of each
-    /// @param keep what a training forward keeps
+    /// @param memory bytes that the process may use
     /// @param zeros share of the student's heads and FFN channels in [Kind#TWO_ROLES] that is gated to 0; each step
     ///     looks again which they are
-    Steps(ModelFolder folder, int sequences, int tokens, Keep keep, double zeros) {
+    /// @throws IllegalArgumentException if they do not suffice
+    Steps(ModelFolder folder, Kind kind, int sequences, int tokens, long memory, double zeros) {
         this.folder = folder;
-        this.packed = PackedModel.of(folder.model(), Long.MAX_VALUE);
+        this.kind = kind;
+        Workload work = work(folder, kind, sequences, tokens);
+        this.plan = kind == Kind.PREFILL ? prefillPlan(work, memory) : StepPlan.choose(work, memory);
+        this.packed = PackedModel.of(folder.model(), plan.mostCopyBytes());
         this.model = packed.model();
         this.ops = model.ops();
-        this.keep = keep;
-        this.ws = ops.newWorkspace();
+        this.ws = kind == Kind.LORA || kind == Kind.TWO_ROLES
+                ? work.workspace(plan.keep(), ops)
+                : ops.newWorkspace();
         this.memory = ops.newWorkspace();
         this.samples = new int[sequences][tokens];
         for (int s = 0; s < sequences; s++) {
@@ -94,7 +107,7 @@ final class Steps implements AutoCloseable {
         }
         this.batch = Batch.of(samples);
         this.open = Gates.open(model.shape().layers().size());
-        LoraSettings settings = LoraSettings.of(RANK, RANK, 0, Set.of(Site.Q_PROJ, Site.V_PROJ));
+        LoraSettings settings = LoraSettings.of(RANK, RANK, 0, SITES);
         this.student = LoraWeights.trained(LoraState.initial(model.shape(), settings, 1), ops);
         this.teacher = LoraWeights.frozen(LoraState.initial(model.shape(), settings, 2), ops);
         LearningRate rate = new LearningRate(1e-3, LearningRate.Shape.CONSTANT, 0, 1);
@@ -104,8 +117,39 @@ final class Steps implements AutoCloseable {
         this.live = new LiveModel(model);
     }
 
+    private static Workload work(ModelFolder folder, Kind kind, int sequences, int tokens) {
+        ModelShape shape = folder.model().shape();
+        long weights = folder.checkpoint().bytes();
+        Workload plain = Workload.of(shape, (long) sequences * tokens, weights);
+        Workload work = switch (kind) {
+            case PREFILL -> plain;
+            case LORA -> plain.withAdapters(ADAPTERS);
+            case IMPORTANCE -> PruningMemory.scoring(architecture(folder), shape, weights, sequences, tokens);
+            case TWO_ROLES -> plain.withAdapters(ADAPTERS).withGates().withTeacher();
+        };
+        return work.withCopies(folder.model().packedBytes());
+    }
+
+    private static StepPlan prefillPlan(Workload work, long memory) {
+        MemoryPlan plain =
+                MemoryPlan.inference(work.shape(), work.weightBytes(), Math.toIntExact(work.tokens()), 0);
+        plain.require(memory);
+        MemoryPlan packed = plain.with("packed_weights", work.copyBytes());
+        boolean isPacked = packed.total() <= memory;
+        return new StepPlan(isPacked, Keep.NOTHING, isPacked ? packed : plain);
+    }
+
+    private static Architecture architecture(ModelFolder folder) {
+        return Architecture.forModelType(folder.config().modelType());
+    }
+
+    /// @return what was planned, in words
+    String plan() {
+        return plan.describe(model.shape().layers().size());
+    }
+
     /// @return one step, which returns a loss, or for prefill the sum of the last logits
-    DoubleSupplier step(Kind kind) {
+    DoubleSupplier step() {
         return switch (kind) {
             case PREFILL -> this::prefill;
             case LORA -> this::lora;
@@ -117,7 +161,7 @@ final class Steps implements AutoCloseable {
     /// Multiplications and additions that a step needs: 2 for each weight and token in a forward, as many for the
     /// gradient of the inputs and again for that of the weights where it is wanted; attention by its causal half. What
     /// is gated to 0 does not count.
-    double usefulFlops(Kind kind) {
+    double usefulFlops() {
         List<LayerShape> whole = model.shape().layers();
         return switch (kind) {
             case PREFILL -> forwardFlops(whole);
@@ -173,7 +217,7 @@ final class Steps implements AutoCloseable {
     private double lora() {
         long mark = ws.mark();
         Pass pass = new Pass(open, open, student.adapters(), WeightGradients.NONE).withDropout(AdapterDropout.NONE);
-        Hidden hidden = model.forward(batch, pass, keep, ws);
+        Hidden hidden = model.forward(batch, pass, plan.keep(), ws);
         Tensor dNormed = ws.take(batch.tokens(), model.shape().hidden());
         int[] targets = batch.nextTokens();
         double scale = 1.0 / (batch.tokens() - batch.sequences());
@@ -190,14 +234,14 @@ final class Steps implements AutoCloseable {
     }
 
     private double importance() {
-        ChannelGraph graph = Architecture.forModelType(folder.config().modelType()).graph(model.shape());
+        ChannelGraph graph = architecture(folder).graph(model.shape());
         List<Group> groups = Groups.of(graph).all().stream()
                 .filter(group -> group.kind() != Group.Kind.HIDDEN)
                 .toList();
         UnitScorer.Settings settings =
                 new UnitScorer.Settings(Importance.PARAM_FIRST, Reduction.Stacked.SUM, GqaFold.BY_GROUP);
         return UnitScorer.score(
-                        settings, groups, model, graph.tensors(), folder.weights(), samples, 0, Progress.NONE)
+                        settings, groups, model, plan.keep(), graph.tensors(), folder.weights(), samples, 0, Progress.NONE)
                 .loss();
     }
 
@@ -210,7 +254,7 @@ final class Steps implements AutoCloseable {
         Hidden taught = model.forward(batch, Pass.frozen(gates, teacher.adapters()), Keep.LAYER_INPUTS, ws);
         Gates sampled = drawn.onBackend(gates.hidden(), ops, memory);
         LivePass pass = live.begin(new Pass(sampled, dGates, student.adapters(), WeightGradients.NONE), ws);
-        Hidden hidden = live.model().forward(batch, pass.pass(), keep, ws);
+        Hidden hidden = live.model().forward(batch, pass.pass(), plan.keep(), ws);
         Tensor dNormed = ws.take(batch.tokens(), model.shape().hidden());
         float tau = 2 / 3f;
         float scale = 0.1f * tau * tau / batch.sequences();

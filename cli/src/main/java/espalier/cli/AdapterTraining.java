@@ -2,6 +2,7 @@ package espalier.cli;
 
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import espalier.bindings.PeakMemory;
 import espalier.cli.report.HtmlReport;
 import espalier.cli.report.TrainingReport;
 import espalier.engine.adapt.LoraState;
@@ -25,8 +26,8 @@ import espalier.eval.data.TrainingData;
 import espalier.eval.data.TrainingFile;
 import espalier.tokenizer.Tokenizer;
 import java.io.IOException;
-import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
+import java.lang.System.Logger;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;

@@ -2,6 +2,7 @@ package espalier.cli;
 
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import espalier.bindings.PeakMemory;
 import espalier.engine.model.ModelFolder;
 import espalier.engine.prune.Pruned;
 import espalier.engine.train.RunFolder;

@@ -292,7 +292,7 @@ class PruneInputGoldenTest {
     void notEnoughMemory() throws IOException {
         refusedLike(
                 PruneRuns.prune(out, "--ratio", 0.2, "--memory", "10M"),
-                "not enough memory: the run needs [0-9,]+ bytes \\(weights 1,040,128, layer_inputs [0-9,]+, layer .*,"
+                "not enough memory: the run needs [0-9,]+ bytes \\(weights 1,040,128, activations [0-9,]+, temporaries .*,"
                         + " jvm [0-9,]+.*\\), available are 10,485,760");
         refusedLike(
                 PruneRuns.pruneWithoutData(out, "--mode", "layer", "--keep-layers", 2, "--memory", "1"),

@@ -39,6 +39,7 @@ public final class Hidden {
         return rstd;
     }
 
+    /// One for each layer, [LayerTape#NONE] where activations were not kept; none after a pass that kept nothing.
     List<LayerTape> tapes() {
         return tapes;
     }

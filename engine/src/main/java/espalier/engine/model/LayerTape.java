@@ -10,6 +10,10 @@ import espalier.kernels.Tensor;
 /// @param attention of the attention block
 /// @param feedForward of the FFN block
 record LayerTape(Tensor input, Tensor middle, AttentionBlock.Kept attention, FeedForwardBlock.Kept feedForward) {
-    /// Of a layer that was skipped.
-    static final LayerTape SKIPPED = new LayerTape(Tensor.NONE, Tensor.NONE, null, null);
+    /// Of a layer whose activations were not kept.
+    static final LayerTape NONE = new LayerTape(Tensor.NONE, Tensor.NONE, null, null);
+
+    boolean isKept() {
+        return this != NONE;
+    }
 }

@@ -42,62 +42,28 @@ public record MemoryPlan(Map<String, Long> parts) {
         return new MemoryPlan(parts);
     }
 
-    /// A backward that computes each layer's activations again and reduces weight gradients tile by tile.
+    /// A training step whose base weights are frozen, or a scoring one.
     ///
-    /// @param shape of the model
-    /// @param weightBytes of its mapped files
-    /// @param samples sequences of the batch
-    /// @param tokens of each sequence
-    /// @param tileFloats what is held of a weight's gradient at a time, all saliences together
-    /// @return the plan
-    public static MemoryPlan scoring(ModelShape shape, long weightBytes, int samples, int tokens, long tileFloats) {
-        long all = Math.multiplyExact((long) samples, tokens);
-        int hidden = shape.hidden();
+    /// @param work what is run
+    /// @param keep what a forward keeps, at least the layer inputs
+    /// @param isPacked whether packed copies of the weights are held
+    /// @return the plan, with the other parts that the work names
+    public static MemoryPlan training(Workload work, Keep keep, boolean isPacked) {
+        if (!keep.hasLayerInputs()) {
+            throw new IllegalArgumentException("a backward needs at least the layer inputs");
+        }
+        ActivationBytes activations = new ActivationBytes(work);
         Map<String, Long> parts = new LinkedHashMap<>();
-        parts.put("weights", weightBytes);
-        parts.put("layer_inputs", floats(all * hidden * (shape.layers().size() + 1L)));
-        // normed, rstd, its gradient; the gradient that travels, the output of a layer that is computed again.
-        long travelling = 4L * hidden + 1;
-        parts.put("layer", floats(all * (travelling + layerWidth(shape) + backwardWidth(shape))) + GROWTH);
-        parts.put("logits", logits(shape, all));
-        parts.put("gradient_tiles", floats(tileFloats) + GROWTH);
-        // Two norms for each layer and the last one, needed where hidden channels are scored.
-        parts.put("norm_gradients", floats((long) samples * hidden * (2L * shape.layers().size() + 1)));
+        parts.put("weights", work.weightBytes());
+        if (isPacked) {
+            parts.put("packed_weights", work.copyBytes());
+        }
+        parts.put("activations", activations.kept(keep));
+        parts.put("temporaries", activations.peak(keep) - activations.kept(keep));
+        parts.putAll(work.others());
         parts.put("kernels", KERNELS);
         parts.put("jvm", JVM);
         return new MemoryPlan(parts);
-    }
-
-    /// A training step whose base weights are frozen.
-    ///
-    /// @param shape of the model
-    /// @param weightBytes of its mapped files
-    /// @param tokens of the largest micro-batch
-    /// @param keep what a forward keeps: layer inputs or all activations
-    /// @return the plan, without what is trained
-    public static MemoryPlan training(ModelShape shape, long weightBytes, long tokens, Keep keep) {
-        int hidden = shape.hidden();
-        long kept = switch (keep) {
-            case NOTHING -> throw new IllegalArgumentException("a backward needs at least the layer inputs");
-            case LAYER_INPUTS -> hidden * (shape.layers().size() + 1L) + layerWidth(shape);
-            case ACTIVATIONS -> hidden * (shape.layers().size() + 1L)
-                    + shape.layers().stream().mapToLong(layer -> layerWidth(shape, layer)).sum();
-        };
-        // normed, rstd, its gradient; the gradient that travels, the output of a layer that is computed again; labelled
-        // rows and their gradient; the widest input of an adapter, dropped.
-        long travelling = 6L * hidden + 1 + Math.max(hidden, widestInput(shape));
-        Map<String, Long> parts = new LinkedHashMap<>();
-        parts.put("weights", weightBytes);
-        parts.put("activations", floats(Math.multiplyExact(tokens, kept)) + GROWTH);
-        parts.put("backward", floats(Math.multiplyExact(tokens, travelling + backwardWidth(shape))) + GROWTH);
-        parts.put("logits", logits(shape, tokens));
-        parts.put("kernels", KERNELS);
-        parts.put("jvm", JVM);
-        return new MemoryPlan(parts);
-    }
-
-    private static long widestInput(ModelShape shape) {
-        return shape.layers().stream().mapToLong(layer -> Math.max(layer.queryWidth(), layer.ffn())).max().orElse(0);
     }
 
     /// Adds a part.
@@ -138,17 +104,6 @@ public record MemoryPlan(Map<String, Long> parts) {
         long hidden = shape.hidden();
         long attention = hidden + 1 + 3L * layer.queryWidth() + 2L * layer.kvWidth() + layer.heads();
         return 2 * hidden + attention + hidden + 1 + 3L * layer.ffn();
-    }
-
-    /// Floats for each token that the backward of the widest half takes beside that.
-    private static long backwardWidth(ModelShape shape) {
-        long hidden = shape.hidden();
-        long widest = 0;
-        for (LayerShape layer : shape.layers()) {
-            long attention = 3L * layer.queryWidth() + 2L * layer.kvWidth() + hidden;
-            widest = Math.max(widest, Math.max(attention, 3L * layer.ffn() + hidden));
-        }
-        return widest;
     }
 
     /// The cache grows with its sequence, so half of what it holds, or a block, can lie unused.

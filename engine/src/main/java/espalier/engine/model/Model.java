@@ -181,22 +181,24 @@ public final class Model implements AutoCloseable {
         Tensor rstd = ws.take(tokens, 1);
         Tensor x = ws.take(tokens, shape.hidden());
         embed(x, batch, pass);
-        Tensor spare = keep == Keep.NOTHING ? ws.take(tokens, shape.hidden()) : Tensor.NONE;
+        Tensor spare = keep.hasLayerInputs() ? Tensor.NONE : ws.take(tokens, shape.hidden());
         for (int layer = 0; layer < shape.layers().size(); layer++) {
             if (pass.gates().skippedLayers().contains(layer)) {
                 states.add(x);
-                tapes.add(LayerTape.SKIPPED);
+                tapes.add(LayerTape.NONE);
                 continue;
             }
-            Tensor y = keep == Keep.NOTHING ? spare : ws.take(tokens, shape.hidden());
+            Tensor y = keep.hasLayerInputs() ? ws.take(tokens, shape.hidden()) : spare;
             long mark = ws.mark();
             LayerTape tape = layers.apply(layer).forward(y, x, call(layer, batch, pass, ws));
-            tapes.add(tape);
             states.add(x);
-            if (keep != Keep.ACTIVATIONS) {
+            if (keep.hasActivations(layer, shape.layers().size())) {
+                tapes.add(tape);
+            } else {
+                tapes.add(LayerTape.NONE);
                 ws.release(mark);
             }
-            if (keep == Keep.NOTHING) {
+            if (!keep.hasLayerInputs()) {
                 spare = x;
             }
             x = y;
@@ -204,11 +206,9 @@ public final class Model implements AutoCloseable {
         states.add(x);
         finalNorm.forward(normed, rstd, x, call(0, batch, pass, ws));
         batch.cache().ifPresent(slots -> slots.cache().advance(batch));
-        return switch (keep) {
-            case NOTHING -> new Hidden(batch, normed, rstd, List.of(x), List.of());
-            case LAYER_INPUTS -> new Hidden(batch, normed, rstd, states, List.of());
-            case ACTIVATIONS -> new Hidden(batch, normed, rstd, states, tapes);
-        };
+        return keep.hasLayerInputs()
+                ? new Hidden(batch, normed, rstd, states, tapes)
+                : new Hidden(batch, normed, rstd, List.of(x), List.of());
     }
 
     private void embed(Tensor x, Batch batch, Pass pass) {
@@ -277,7 +277,9 @@ public final class Model implements AutoCloseable {
         long start = ws.mark();
         Tensor d = ws.takeZeros(batch.tokens(), shape.hidden());
         finalNorm.backward(d, dNormed, hidden.states().get(layerCount), hidden.rstd(), call(0, batch, pass, ws));
-        Tensor unused = hidden.tapes().isEmpty() ? ws.take(batch.tokens(), shape.hidden()) : Tensor.NONE;
+        Tensor unused = hidden.tapes().stream().allMatch(LayerTape::isKept)
+                ? Tensor.NONE
+                : ws.take(batch.tokens(), shape.hidden());
         for (int layer = layerCount - 1; layer >= 0; layer--) {
             states.add(layer + 1, d);
             if (pass.gates().skippedLayers().contains(layer)) {
@@ -286,9 +288,8 @@ public final class Model implements AutoCloseable {
             long mark = ws.mark();
             DecoderLayer decoder = layers.apply(layer);
             LayerCall call = call(layer, batch, pass, ws);
-            LayerTape tape = hidden.tapes().isEmpty()
-                    ? decoder.forward(unused, hidden.states().get(layer), call)
-                    : hidden.tapes().get(layer);
+            LayerTape kept = hidden.tapes().get(layer);
+            LayerTape tape = kept.isKept() ? kept : decoder.forward(unused, hidden.states().get(layer), call);
             decoder.backward(d, tape, call);
             ws.release(mark);
         }

@@ -10,6 +10,9 @@
 ///
 /// A [LiveModel] runs a pass whose gates are partly 0 without computing what they multiply.
 ///
+/// [Keep] says which activations a forward leaves for its backward; [StepPlan] chooses that, and whether weights are
+/// packed, for a [Workload] within a limit of memory. [MemoryPlan] tells what is held.
+///
 /// Proofs run a [StreamedModel], whose tensors are made layer by layer, and compare by [Difference] and
 /// [LargestDifference] what [HostCopy] brings back.
 package espalier.engine.model;

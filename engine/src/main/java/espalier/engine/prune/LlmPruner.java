@@ -3,13 +3,17 @@ package espalier.engine.prune;
 import espalier.engine.Progress;
 import espalier.engine.model.Architecture;
 import espalier.engine.model.ChannelGraph;
+import espalier.engine.model.Keep;
 import espalier.engine.model.Model;
 import espalier.engine.model.ModelFolder;
 import espalier.engine.model.ModelShape;
+import espalier.engine.model.StepPlan;
 import espalier.engine.model.StreamedModel;
 import espalier.engine.model.WeightSource;
 import espalier.kernels.Check;
 import java.io.IOException;
+import java.lang.System.Logger;
+import java.lang.System.Logger.Level;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -63,12 +67,15 @@ public final class LlmPruner {
             List<UnitScores> scores,
             double loss) {}
 
+    private static final Logger LOG = System.getLogger(LlmPruner.class.getName());
+
     private LlmPruner() {}
 
     /// @param folder the model
     /// @param settings how
     /// @param calibration samples; not asked where scores need none or are read
     /// @param scoresAt where scores are kept; excludes more than one step
+    /// @param memory bytes that may be used: decides how much of a forward is kept for its backward
     /// @param progress told of layers scored
     /// @return what was chosen
     /// @throws IOException if samples or scores cannot be read or written
@@ -77,6 +84,7 @@ public final class LlmPruner {
             Settings settings,
             Calibration calibration,
             Optional<ScoresAt> scoresAt,
+            long memory,
             Progress progress)
             throws IOException {
         if (scoresAt.isPresent() && settings.steps() > 1) {
@@ -96,15 +104,18 @@ public final class LlmPruner {
                             && settings.scoring().importance().needsCalibration()
                     ? calibration.samples(step)
                     : new int[0][];
+            Keep keep = keep(architecture, current, folder.checkpoint().bytes(), samples, memory);
             StepProgress stepProgress = new StepProgress(progress, step - 1, settings.steps());
             if (step == 1) {
-                scored = scores(graph, folder.model(), folder.weights(), settings, samples, scoresAt, stepProgress);
+                scored = scores(
+                        graph, folder.model(), keep, folder.weights(), settings, samples, scoresAt, stepProgress);
                 reached = TargetSearch.search(settings.selection(), settings.target(), graph, scored.units());
             } else {
                 Surgery surgery = Surgery.of(architecture, plan);
                 try (StreamedModel smaller = PrunedWeights.streamed(surgery, folder.weights(), folder.model().ops())) {
                     scored = scores(
-                            graph, smaller.model(), smaller.weights(), settings, samples, scoresAt, stepProgress);
+                            graph, smaller.model(), keep, smaller.weights(), settings, samples, scoresAt,
+                            stepProgress);
                 }
             }
             double ratio = Selection.stepRatio(reached.ratio(), step, settings.steps());
@@ -113,6 +124,17 @@ public final class LlmPruner {
             plan = step == 1 ? selected.plan() : plan.then(selected.plan());
         }
         return new Chosen(plan, new ArrayList<>(notices), reached, scored.units(), scored.loss());
+    }
+
+    private static Keep keep(
+            Architecture architecture, ModelShape shape, long weightBytes, int[][] samples, long memory) {
+        if (samples.length == 0) {
+            return Keep.NOTHING;
+        }
+        StepPlan plan = StepPlan.choose(
+                PruningMemory.scoring(architecture, shape, weightBytes, samples.length, samples[0].length), memory);
+        LOG.log(Level.INFO, plan.describe(shape.layers().size()));
+        return plan.keep();
     }
 
     /// Progress of all steps as one.
@@ -126,6 +148,7 @@ public final class LlmPruner {
     private static UnitScorer.Scored scores(
             ChannelGraph graph,
             Model model,
+            Keep keep,
             WeightSource source,
             Settings settings,
             int[][] samples,
@@ -141,7 +164,7 @@ public final class LlmPruner {
             return new UnitScorer.Scored(ScoresFile.read(at.path(), groups, at.settings()), Double.NaN);
         }
         UnitScorer.Scored scored = UnitScorer.score(
-                settings.scoring(), groups, model, graph.tensors(), source, samples, settings.seed(), progress);
+                settings.scoring(), groups, model, keep, graph.tensors(), source, samples, settings.seed(), progress);
         if (scoresAt.isPresent()) {
             ScoresFile.write(scoresAt.get().path(), scored.units(), scoresAt.get().settings());
         }

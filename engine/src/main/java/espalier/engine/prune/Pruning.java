@@ -55,7 +55,7 @@ public final class Pruning {
         ModelShape shape = base.model().shape();
         Choice choice = switch (method) {
             case PruningMethod.FirstLayers first -> firstLayers(base, first, watch);
-            case PruningMethod.ByGroups groups -> byGroups(base, groups, watch);
+            case PruningMethod.ByGroups groups -> byGroups(base, groups, request.memory(), watch);
         };
         watch.chosen(choice.notices());
         Compaction.Written written = Compaction.write(base, choice.plan(), new Compaction.Request(
@@ -99,8 +99,8 @@ public final class Pruning {
         return new Choice(plan, List.of(), Optional.empty(), Double.NaN, MethodSettings.ofPlan(method));
     }
 
-    private static Choice byGroups(ModelFolder base, PruningMethod.ByGroups method, PruningWatch watch)
-            throws IOException {
+    private static Choice byGroups(
+            ModelFolder base, PruningMethod.ByGroups method, long memory, PruningWatch watch) throws IOException {
         checkWeights(base, watch);
         Optional<LlmPruner.ScoresAt> scoresAt = Optional.empty();
         if (method.scores().isPresent()) {
@@ -110,7 +110,7 @@ public final class Pruning {
         LlmPruner.Calibration calibration =
                 method.samples().map(PruningMethod.Samples::calibration).orElse(step -> new int[0][]);
         LlmPruner.Chosen chosen =
-                LlmPruner.choose(base, method.settings(), calibration, scoresAt, watch.scoring());
+                LlmPruner.choose(base, method.settings(), calibration, scoresAt, memory, watch.scoring());
         Map<String, String> settings = MethodSettings.ofPlan(method);
         settings.put("group_ratio", Double.toString(chosen.reached().ratio()));
         return new Choice(

@@ -6,6 +6,8 @@ import espalier.engine.model.ModelFolder;
 import espalier.engine.model.ModelShape;
 import espalier.engine.model.ModelSize;
 import espalier.engine.model.Probe;
+import espalier.engine.model.StepPlan;
+import espalier.engine.model.Workload;
 
 /// How much memory a pruning will need.
 public final class PruningMemory {
@@ -26,7 +28,7 @@ public final class PruningMemory {
         };
     }
 
-    /// A pruning whose scores need gradients.
+    /// A pruning whose scores need gradients, at least.
     ///
     /// @param architecture the model's family
     /// @param shape the model
@@ -36,8 +38,25 @@ public final class PruningMemory {
     /// @return the plan
     public static MemoryPlan withGradients(
             Architecture architecture, ModelShape shape, long weightBytes, int samples, int tokens) {
-        MemoryPlan plan = MemoryPlan.scoring(shape, weightBytes, samples, tokens, TaylorScores.MOST_TILE_FLOATS);
-        return plan.with("cut_layer", cutLayer(architecture, shape, weightBytes));
+        return StepPlan.smallest(scoring(architecture, shape, weightBytes, samples, tokens));
+    }
+
+    /// The pass that a pruning with gradients scores by. It is run once for each of its steps, which does not pay for
+    /// packing the weights.
+    ///
+    /// @param architecture the model's family
+    /// @param shape the model
+    /// @param weightBytes of its mapped files
+    /// @param samples calibration sequences
+    /// @param tokens of each
+    /// @return with all that is held meanwhile
+    public static Workload scoring(
+            Architecture architecture, ModelShape shape, long weightBytes, int samples, int tokens) {
+        // Two norms for each layer and the last one, needed where hidden channels are scored.
+        long norms = (long) samples * shape.hidden() * (2L * shape.layers().size() + 1);
+        return Workload.of(shape, Math.multiplyExact((long) samples, tokens), weightBytes)
+                .with("gradient_tiles", (TaylorScores.MOST_TILE_FLOATS + norms) * Float.BYTES + TaylorScores.GROWTH)
+                .with("cut_layer", cutLayer(architecture, shape, weightBytes));
     }
 
     /// A pruning by magnitudes, at random, or of whole layers.

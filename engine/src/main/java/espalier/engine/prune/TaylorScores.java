@@ -27,6 +27,8 @@ final class TaylorScores implements WeightGradients, AutoCloseable {
     private static final int TILE_ELEMENTS = 1 << 20;
     /// What a tile takes: its gradient, the mean square, and one sample's gradient.
     static final long MOST_TILE_FLOATS = 3L * TILE_ELEMENTS;
+    /// Their memory grows in blocks of at most this size, so as much can lie unused.
+    static final long GROWTH = 64L << 20;
 
     private final Ops ops;
     private final Batch batch;

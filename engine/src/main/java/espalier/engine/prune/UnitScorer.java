@@ -11,6 +11,7 @@ import espalier.engine.model.Pass;
 import espalier.engine.model.StateGradients;
 import espalier.engine.model.TensorShape;
 import espalier.engine.model.WeightSource;
+import espalier.engine.model.Workload;
 import espalier.kernels.Ops;
 import espalier.kernels.Philox;
 import espalier.kernels.Salience;
@@ -48,6 +49,7 @@ public final class UnitScorer {
     /// @param settings how
     /// @param groups what is scored: groups inside layers, or the hidden channels
     /// @param model in F32 arithmetic, all gates open
+    /// @param keep what the forward keeps where gradients are needed; changes no score
     /// @param tensors every tensor of the model, as its architecture declares them
     /// @param source of the model's tensors; one matrix at a time is in use
     /// @param samples calibration sequences of equal length, at least two tokens each; not read by magnitudes and
@@ -61,6 +63,7 @@ public final class UnitScorer {
             Settings settings,
             List<Group> groups,
             Model model,
+            Keep keep,
             List<TensorShape> tensors,
             WeightSource source,
             int[][] samples,
@@ -79,7 +82,7 @@ public final class UnitScorer {
         int residualWidth = residual ? model.shape().hidden() : 0;
         Batch batch = Batch.of(samples);
         try (TaylorScores sink = new TaylorScores(model.ops(), batch, Set.of(salience), residualWidth, progress)) {
-            double loss = backward(model, batch, sink);
+            double loss = backward(model, batch, keep, sink);
             sink.finishNorms(source);
             return new Scored(reduce(settings, groups, sink.scores(salience)), loss);
         }
@@ -106,12 +109,12 @@ public final class UnitScorer {
     /// One backward of the mean loss of a batch into a sink.
     ///
     /// @return the loss
-    static double backward(Model model, Batch batch, TaylorScores sink) {
-        try (Workspace ws = model.ops().newWorkspace()) {
+    static double backward(Model model, Batch batch, Keep keep, TaylorScores sink) {
+        try (Workspace ws = Workload.of(model.shape(), batch.tokens(), 0).workspace(keep, model.ops())) {
             int[] targets = batch.nextTokens();
             float scale = 1f / (batch.tokens() - batch.sequences());
             Pass pass = Pass.plain(model.shape().layers().size()).withWeightGradients(sink);
-            Hidden hidden = model.forward(batch, pass, Keep.LAYER_INPUTS, ws);
+            Hidden hidden = model.forward(batch, pass, keep, ws);
             Tensor dNormed = ws.take(batch.tokens(), model.shape().hidden());
             double loss = model.lmHead().lossBackward(dNormed, hidden, targets, scale, ws).mean();
             if (!Double.isFinite(loss)) {

@@ -2,21 +2,24 @@ package espalier.engine.train;
 
 import espalier.engine.adapt.LoraFactors;
 import espalier.engine.adapt.LoraModule;
+import espalier.engine.adapt.LoraSettings;
 import espalier.engine.adapt.LoraState;
 import espalier.engine.adapt.LoraWeights;
 import espalier.engine.model.AdapterDropout;
 import espalier.engine.model.Gates;
-import espalier.engine.model.Keep;
-import espalier.engine.model.MemoryPlan;
 import espalier.engine.model.Model;
 import espalier.engine.model.ModelFolder;
 import espalier.engine.model.ModelShape;
 import espalier.engine.model.PackedModel;
 import espalier.engine.model.Parameter;
 import espalier.engine.model.Pass;
+import espalier.engine.model.StepPlan;
 import espalier.engine.model.WeightGradients;
+import espalier.engine.model.Workload;
 import espalier.kernels.Ops;
 import java.io.IOException;
+import java.lang.System.Logger;
+import java.lang.System.Logger.Level;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -32,7 +35,7 @@ public final class LoraTraining {
     /// @param optimiser of the adapters
     /// @param training what is learnt from
     /// @param validation decides which state is the best; may be empty
-    /// @param memory bytes that may be used: decides whether activations are kept or computed again
+    /// @param memory bytes that may be used: decides which activations are kept and which computed again
     public record Request(
             LoraState initial,
             TrainingSettings settings,
@@ -47,6 +50,8 @@ public final class LoraTraining {
     /// @param outcome of the run
     /// @param best adapters of the best step
     public record Trained(Trainer.Outcome outcome, LoraState best) {}
+
+    private static final Logger LOG = System.getLogger(LoraTraining.class.getName());
 
     private LoraTraining() {}
 
@@ -63,13 +68,15 @@ public final class LoraTraining {
         Model model = base.model();
         long weightBytes = base.checkpoint().bytes();
         check(model.shape(), weightBytes, request);
-        Keep keep = plannedKeep(model.shape(), weightBytes, request);
-        long spare = request.memory() - plan(model.shape(), weightBytes, request, keep).total();
+        Workload work = workload(model.shape(), weightBytes, request).withCopies(model.packedBytes());
+        StepPlan plan = StepPlan.choose(work, request.memory());
+        LOG.log(Level.INFO, plan.describe(model.shape().layers().size()));
         Ops ops = model.ops();
-        try (PackedModel packed = PackedModel.of(model, spare);
+        try (PackedModel packed = PackedModel.of(model, plan.mostCopyBytes());
                 LoraWeights adapters = LoraWeights.trained(request.initial(), ops);
-                NextTokenLoss loss =
-                        new NextTokenLoss(packed.model(), new AdaptersRole(model, adapters, request), keep);
+                NextTokenLoss loss = new NextTokenLoss(
+                        packed.model(), new AdaptersRole(model, adapters, request), plan.keep(),
+                        work.workspace(plan.keep(), ops));
                 AdamW optimiser = new AdamW(
                         List.of(new AdamW.Group(adapters.parameters(), request.optimiser(), request.learningRate())),
                         ops);
@@ -90,7 +97,7 @@ public final class LoraTraining {
     public static void check(ModelShape shape, long weightBytes, Request request) {
         requireContext(shape, request.training());
         requireContext(shape, request.validation());
-        plannedKeep(shape, weightBytes, request);
+        StepPlan.smallest(workload(shape, weightBytes, request)).require(request.memory());
     }
 
     /// Refuses to go on from a state that is not of such a run.
@@ -136,32 +143,24 @@ public final class LoraTraining {
         }
     }
 
-    /// Activations are kept where they fit, since computing them again costs a third more; what is left of the memory
-    /// then goes to packed copies of the weights, which save less.
-    private static Keep plannedKeep(ModelShape shape, long weightBytes, Request request) {
-        if (plan(shape, weightBytes, request, Keep.ACTIVATIONS).total() <= request.memory()) {
-            return Keep.ACTIVATIONS;
-        }
-        plan(shape, weightBytes, request, Keep.LAYER_INPUTS).require(request.memory());
-        return Keep.LAYER_INPUTS;
-    }
-
-    /// The memory that a run takes.
+    /// What a run goes through, for a [StepPlan].
     ///
     /// @param shape of the model
     /// @param weightBytes of its mapped files
     /// @param request what to train
-    /// @param keep what a forward keeps
-    /// @return the plan
-    public static MemoryPlan plan(ModelShape shape, long weightBytes, Request request, Keep keep) {
+    /// @return the work of a micro-batch, and what is held beside
+    public static Workload workload(ModelShape shape, long weightBytes, Request request) {
         TrainingSettings settings = request.settings();
+        LoraSettings lora = request.initial().settings();
         long longest = Math.max(request.training().longest(), request.validation().longest());
         long tokens = Math.multiplyExact(Math.min(settings.microBatch(), settings.batch()), longest);
         long parts = (settings.batch() + settings.microBatch() - 1L) / settings.microBatch();
         long levels = Long.SIZE - Long.numberOfLeadingZeros(parts);
         // Value, gradient, two moments; nodes of the tree; the best state; a state on its way to the disk.
         long copies = 4 + levels + 1 + 4;
-        return MemoryPlan.training(shape, weightBytes, tokens, keep)
+        int rank = request.initial().factors().stream().mapToInt(factors -> factors.module().rank()).max().orElse(0);
+        return Workload.of(shape, tokens, weightBytes)
+                .withAdapters(new Workload.AdaptersPerLayer(lora.targets(), rank, lora.dropout() > 0))
                 .with("adapters", request.initial().parameters() * Float.BYTES * copies)
                 .with("data", bytes(request.training()) + bytes(request.validation()));
     }

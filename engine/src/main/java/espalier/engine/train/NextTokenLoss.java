@@ -36,12 +36,13 @@ public final class NextTokenLoss implements Objective, AutoCloseable {
 
     /// @param model stays open as long as this
     /// @param role what is trained
-    /// @param keep what a training forward keeps: layer inputs or all activations
-    public NextTokenLoss(Model model, Role role, Keep keep) {
+    /// @param keep what a training forward keeps, at least the layer inputs
+    /// @param ws for activations, of the model's backend; closed with this
+    public NextTokenLoss(Model model, Role role, Keep keep, Workspace ws) {
         this.model = model;
         this.role = role;
         this.keep = keep;
-        this.ws = model.ops().newWorkspace();
+        this.ws = ws;
     }
 
     @Override

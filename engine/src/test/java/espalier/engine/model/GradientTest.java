@@ -1,5 +1,6 @@
 package espalier.engine.model;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assertions.fail;
@@ -23,6 +24,7 @@ import java.util.Set;
 import java.util.function.Consumer;
 import java.util.function.DoubleSupplier;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -42,7 +44,7 @@ class GradientTest {
         LayerShape equal = LayerShape.uniform(4, 2, 2, 6);
         ModelShape.Biases all = new ModelShape.Biases(true, true, true);
         return Stream.of(Shapes.toy(6, true, all, unequal, equal), Shapes.toy(6, false, all, equal, unequal))
-                .flatMap(shape -> Stream.of(Keep.LAYER_INPUTS, Keep.ACTIVATIONS)
+                .flatMap(shape -> Stream.of(Keep.LAYER_INPUTS, Keep.lastLayers(1), Keep.ACTIVATIONS)
                         .map(keep -> Arguments.of(shape.tied() ? "tied" : "untied", shape, keep)));
     }
 
@@ -56,6 +58,27 @@ class GradientTest {
     @MethodSource("toys")
     void everyGradientWithDropout(String name, ModelShape shape, Keep keep) {
         everyGradient(shape, keep, new AdapterDropout(0.3, 3, 4, 5));
+    }
+
+    @Test
+    void anyNumberOfKeptLayersGivesTheSameBits() {
+        LayerShape unequal = new LayerShape(new int[] {1, 3}, 2, 5);
+        LayerShape equal = LayerShape.uniform(4, 2, 2, 6);
+        ModelShape shape = Shapes.toy(6, false, new ModelShape.Biases(true, true, true), equal, unequal, equal);
+        try (Ops ops = Backends.open(Backends.Choice.VECTOR, 2);
+                RandomModel random = new RandomModel(shape, 5);
+                Toy toy = new Toy(random, ops, new AdapterDropout(0.3, 3, 4, 5))) {
+            double loss = toy.loss();
+            Map<String, float[]> expected = toy.gradients(Keep.ACTIVATIONS);
+            assertEquals(toy.parameters().keySet(), expected.keySet());
+            for (int kept = 0; kept <= 3; kept++) {
+                assertEquals(loss, toy.run(Keep.lastLayers(kept), loaded -> {}));
+                for (Map.Entry<String, float[]> gradient : toy.gradients(Keep.lastLayers(kept)).entrySet()) {
+                    assertArrayEquals(expected.get(gradient.getKey()), gradient.getValue(),
+                            gradient.getKey() + ", " + kept + " layers kept");
+                }
+            }
+        }
     }
 
     private static void everyGradient(ModelShape shape, Keep keep, AdapterDropout dropout) {

@@ -9,6 +9,7 @@ import espalier.engine.model.Architecture;
 import espalier.engine.model.Axis;
 import espalier.engine.model.Batch;
 import espalier.engine.model.ChannelGraph;
+import espalier.engine.model.Keep;
 import espalier.engine.model.Model;
 import espalier.engine.model.TensorShape;
 import espalier.engine.testing.Compare;
@@ -80,7 +81,7 @@ class GoldenTaylorTest {
             EnumSet<Salience> all = EnumSet.of(
                     Salience.VECTOR, Salience.FIRST_ORDER, Salience.SECOND_ORDER, Salience.MIXED);
             try (TaylorScores sink = new TaylorScores(ops, batch, all, 0, Progress.NONE)) {
-                UnitScorer.backward(model, batch, sink);
+                UnitScorer.backward(model, batch, Keep.LAYER_INPUTS, sink);
                 for (Importance importance : TAYLOR) {
                     Map<String, MatrixScores> scores = sink.scores(importance.salience().orElseThrow());
                     for (int layer = 0; layer < model.shape().layers().size(); layer++) {
@@ -151,7 +152,7 @@ class GoldenTaylorTest {
         UnitScorer.Settings settings =
                 new UnitScorer.Settings(importance, Reduction.parse(reduction), GqaFold.BY_GROUP);
         List<TensorShape> tensors = graph(golden).tensors();
-        return UnitScorer.score(settings, groups, golden.folder().model(), tensors, golden.folder().weights(),
+        return UnitScorer.score(settings, groups, golden.folder().model(), Keep.ACTIVATIONS, tensors, golden.folder().weights(),
                         golden.ids("input_ids"), 42, Progress.NONE)
                 .units();
     }

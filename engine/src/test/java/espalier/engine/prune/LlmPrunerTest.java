@@ -10,6 +10,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import espalier.engine.Progress;
 import espalier.engine.model.Architecture;
 import espalier.engine.model.ChannelGraph;
+import espalier.engine.model.Keep;
 import espalier.engine.model.ModelFolder;
 import espalier.engine.model.ModelShape;
 import espalier.engine.model.StreamedModel;
@@ -79,7 +80,7 @@ class LlmPrunerTest {
         LlmPruner.Settings settings = new LlmPruner.Settings(
                 scoring(importance), selection, new SizeTarget.GroupRatio(ratio), steps, 42);
         try (ModelFolder open = ModelFolder.open(source, ops)) {
-            return LlmPruner.choose(open, settings, this::samples, scoresAt, Progress.NONE);
+            return LlmPruner.choose(open, settings, this::samples, scoresAt, Long.MAX_VALUE, Progress.NONE);
         }
     }
 
@@ -119,7 +120,7 @@ class LlmPrunerTest {
                 List<Group> groups = Groups.of(graph).all().stream()
                         .filter(group -> (group.kind() == Group.Kind.HIDDEN) == hidden)
                         .toList();
-                again = UnitScorer.score(scoring(importance), groups, open.model(), graph.tensors(), open.weights(),
+                again = UnitScorer.score(scoring(importance), groups, open.model(), Keep.LAYER_INPUTS, graph.tensors(), open.weights(),
                         samples(2), 42, Progress.NONE).units();
             }
             assertEquals(again.size(), two.scores().size());
@@ -193,7 +194,7 @@ class LlmPrunerTest {
         LlmPruner.Settings settings = new LlmPruner.Settings(
                 scoring(Importance.PARAM_FIRST), LOCAL, new SizeTarget.GroupRatio(0.5), 2, 42);
         try (ModelFolder open = ModelFolder.open(source, ops)) {
-            LlmPruner.choose(open, settings, this::samples, Optional.empty(),
+            LlmPruner.choose(open, settings, this::samples, Optional.empty(), Long.MAX_VALUE,
                     (done, total) -> shares.add((double) done / total));
         }
         assertEquals(shares.stream().sorted().distinct().toList(), shares);

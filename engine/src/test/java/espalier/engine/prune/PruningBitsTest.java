@@ -76,7 +76,7 @@ class PruningBitsTest {
                 ModelFolder open = ModelFolder.open(source, ops)) {
             int[][] samples = RandomModel.ids(SHAPE, 2, 8, 3);
             LlmPruner.Chosen chosen = LlmPruner.choose(open, settings, step -> samples,
-                    Optional.of(new LlmPruner.ScoresAt(scores, Map.of())), Progress.NONE);
+                    Optional.of(new LlmPruner.ScoresAt(scores, Map.of())), Long.MAX_VALUE, Progress.NONE);
             Compaction.write(open, chosen.plan(), new Compaction.Request(out, Optional.of(DType.BF16),
                     new CheckpointWriter.Options(1L << 40, true), Map.of(), samples));
         }

@@ -172,7 +172,7 @@ class PruningTest {
         try (ModelFolder base = ModelFolder.open(source, ops)) {
             LlmPruner.Chosen chosen = LlmPruner.choose(
                     base, settings(Importance.PARAM_FIRST, LOCAL, 1),
-                    step -> RandomModel.ids(SHAPE, 2, 7, step), Optional.empty(), Progress.NONE);
+                    step -> RandomModel.ids(SHAPE, 2, 7, step), Optional.empty(), Long.MAX_VALUE, Progress.NONE);
             assertEquals(chosen.plan(), pruned.plan());
             assertEquals(chosen.loss(), pruned.loss());
         }

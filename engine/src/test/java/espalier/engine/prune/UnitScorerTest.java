@@ -81,13 +81,35 @@ class UnitScorerTest {
                     UnitScorer.Settings settings =
                             new UnitScorer.Settings(importance, Reduction.Stacked.SUM, GqaFold.BY_GROUP);
                     UnitScorer.Scored scored = UnitScorer.score(
-                            settings, groups, model, graph.tensors(), random, samples, 0, Progress.NONE);
+                            settings, groups, model, Keep.ACTIVATIONS, graph.tensors(), random, samples, 0, Progress.NONE);
                     assertTrue(scored.loss() > 1 && scored.loss() < 20, "loss " + scored.loss());
                     for (UnitScores units : scored.units()) {
                         double[] expected = bruteForce(units.group(), importance, random, graph, perSample);
                         assertClose(importance + ", " + units.group().name(),
                                 floats(expected), floats(units.scores()), 1e-4);
                     }
+                }
+            }
+        }
+    }
+
+    @Test
+    void keptAndComputedActivationsGiveTheSameBits() {
+        ModelShape shape = new ModelShape(
+                19, 14, List.of(GROUPS, UNEQUAL, GROUPS), false, Biases.NONE, 1e-5, 10_000, 64);
+        ChannelGraph graph = Architecture.LLAMA.graph(shape);
+        UnitScorer.Settings settings =
+                new UnitScorer.Settings(Importance.PARAM_MIX, Reduction.Stacked.SUM, GqaFold.BY_GROUP);
+        try (Ops ops = Backends.open(Backends.Choice.VECTOR, 2); RandomModel random = new RandomModel(shape, 7);
+                Model model = Model.load(random, shape, ops)) {
+            List<List<float[]>> scores = new ArrayList<>();
+            for (int kept = 0; kept <= 3; kept++) {
+                UnitScorer.Scored scored = UnitScorer.score(
+                        settings, groups(graph, false), model, Keep.lastLayers(kept), graph.tensors(), random,
+                        RandomModel.ids(shape, SAMPLES, 6, 2), 0, Progress.NONE);
+                scores.add(scored.units().stream().map(units -> floats(units.scores())).toList());
+                for (int i = 0; i < scores.getFirst().size(); i++) {
+                    assertArrayEquals(scores.getFirst().get(i), scores.getLast().get(i), kept + " layers kept");
                 }
             }
         }
@@ -173,7 +195,7 @@ class UnitScorerTest {
                     EnumSet.of(Salience.VECTOR, Salience.FIRST_ORDER, Salience.SECOND_ORDER, Salience.MIXED);
             Batch batch = Batch.of(samples);
             try (TaylorScores sink = new TaylorScores(ops, batch, all, shape.hidden(), Progress.NONE)) {
-                UnitScorer.backward(model, batch, sink);
+                UnitScorer.backward(model, batch, Keep.LAYER_INPUTS, sink);
                 sink.finishNorms(random);
                 Map<String, MatrixScores> vector = sink.scores(Salience.VECTOR);
                 Map<String, MatrixScores> first = sink.scores(Salience.FIRST_ORDER);
@@ -192,7 +214,7 @@ class UnitScorerTest {
             }
             Batch single = Batch.of(samples[0]);
             try (TaylorScores sink = new TaylorScores(ops, single, all, shape.hidden(), Progress.NONE)) {
-                UnitScorer.backward(model, single, sink);
+                UnitScorer.backward(model, single, Keep.ACTIVATIONS, sink);
                 assertClose("one sample", squaredGradient(model, random, single), second(sink), 1e-4);
             }
         }
@@ -245,7 +267,7 @@ class UnitScorerTest {
         UnitScorer.Settings settings =
                 new UnitScorer.Settings(Importance.PARAM_FIRST, Reduction.parse(reduction), fold);
         List<UnitScores> scores = UnitScorer.score(settings, Groups.of(graph).of(Group.Kind.KV_GROUPS), model,
-                        graph.tensors(), random, RandomModel.ids(model.shape(), SAMPLES, 6, 2), 0, Progress.NONE)
+                        Keep.ACTIVATIONS, graph.tensors(), random, RandomModel.ids(model.shape(), SAMPLES, 6, 2), 0, Progress.NONE)
                 .units();
         LayerRange first = new LayerRange(0, 1);
         PruningPlan plan = new Selection.Local(first, LayerRange.NONE, 1).select(0.5, model.shape(), scores).plan();
@@ -270,7 +292,7 @@ class UnitScorerTest {
             }
             UnitScorer.Scored scored = UnitScorer.score(
                     new UnitScorer.Settings(Importance.L2, Importance.L2.defaultReduction(), GqaFold.BY_GROUP),
-                    List.of(hidden), model, graph.tensors(), random, new int[0][], 0, Progress.NONE);
+                    List.of(hidden), model, Keep.ACTIVATIONS, graph.tensors(), random, new int[0][], 0, Progress.NONE);
             assertClose("l2", floats(expected), floats(scored.units().getFirst().scores()), 1e-5);
             assertTrue(Double.isNaN(scored.loss()), "no loss was computed");
         }
@@ -286,12 +308,12 @@ class UnitScorerTest {
             UnitScorer.Settings settings =
                     new UnitScorer.Settings(Importance.RANDOM, Reduction.Stacked.SUM, GqaFold.BY_GROUP);
             List<UnitScores> all = UnitScorer.score(
-                    settings, groups, model, graph.tensors(), random, new int[0][], 5, Progress.NONE).units();
-            List<UnitScores> last = UnitScorer.score(settings, List.of(groups.getLast()), model, graph.tensors(),
-                    random, new int[0][], 5, Progress.NONE).units();
+                    settings, groups, model, Keep.ACTIVATIONS, graph.tensors(), random, new int[0][], 5, Progress.NONE).units();
+            List<UnitScores> last = UnitScorer.score(settings, List.of(groups.getLast()), model, Keep.NOTHING,
+                    graph.tensors(), random, new int[0][], 5, Progress.NONE).units();
             assertArrayEquals(all.getLast().scores(), last.getFirst().scores());
             List<UnitScores> other = UnitScorer.score(
-                    settings, groups, model, graph.tensors(), random, new int[0][], 6, Progress.NONE).units();
+                    settings, groups, model, Keep.ACTIVATIONS, graph.tensors(), random, new int[0][], 6, Progress.NONE).units();
             assertTrue(relativeError(floats(all.getFirst().scores()), floats(other.getFirst().scores())) > 0.01);
             for (UnitScores units : all) {
                 for (double score : units.scores()) {
@@ -316,13 +338,13 @@ class UnitScorerTest {
                     "calibration samples of 1 token have nothing to predict", new int[][] {{1}, {2}});
             wrong.forEach((message, samples) -> assertEquals(message, assertThrows(
                     IllegalArgumentException.class,
-                    () -> UnitScorer.score(settings, groups(graph, false), model, graph.tensors(), random, samples, 0,
+                    () -> UnitScorer.score(settings, groups(graph, false), model, Keep.ACTIVATIONS, graph.tensors(), random, samples, 0,
                             Progress.NONE)).getMessage()));
             random.values().get("lm_head.weight")[3] = Float.NaN;
             try (Model broken = Model.load(random, shape, ops)) {
                 assertEquals("the calibration loss is NaN", assertThrows(
                         ArithmeticException.class,
-                        () -> UnitScorer.score(settings, groups(graph, false), broken, graph.tensors(), random,
+                        () -> UnitScorer.score(settings, groups(graph, false), broken, Keep.ACTIVATIONS, graph.tensors(), random,
                                 RandomModel.ids(shape, 2, 4, 1), 0, Progress.NONE)).getMessage());
             }
         }

@@ -22,6 +22,7 @@ import espalier.engine.model.ModelFolder;
 import espalier.engine.model.ModelShape;
 import espalier.engine.model.Parameter;
 import espalier.engine.model.Pass;
+import espalier.engine.model.StepPlan;
 import espalier.engine.model.WeightGradients;
 import espalier.engine.testing.RandomModel;
 import espalier.engine.weights.FileHash;
@@ -119,7 +120,8 @@ class FinetuningTest {
         double scale = 1.0 / batch.list().stream().mapToInt(Example::labels).sum();
         int parts = batch.size() / microBatch;
         try (LoraWeights adapters = LoraWeights.trained(state(11), ops);
-                NextTokenLoss loss = new NextTokenLoss(base.model(), role(adapters), Keep.ACTIVATIONS)) {
+                NextTokenLoss loss = new NextTokenLoss(
+                        base.model(), role(adapters), Keep.ACTIVATIONS, ops.newWorkspace())) {
             List<GradientTree> trees = new ArrayList<>();
             for (int rank = 0; rank < ranks; rank++) {
                 GradientTree tree = new GradientTree(adapters.parameters(), ops);
@@ -183,7 +185,8 @@ class FinetuningTest {
     @Test
     void keptAndComputedActivationsGiveTheSameBits() throws IOException {
         LoraTraining.Request kept = request(6, 2).training();
-        long least = LoraTraining.plan(SHAPE, base.checkpoint().bytes(), kept, Keep.LAYER_INPUTS).total();
+        long least = StepPlan.smallest(LoraTraining.workload(SHAPE, base.checkpoint().bytes(), kept))
+                .total();
         LoraTraining.Request computed = new LoraTraining.Request(
                 kept.initial(), kept.settings(), kept.learningRate(), kept.optimiser(), kept.training(),
                 kept.validation(), least);

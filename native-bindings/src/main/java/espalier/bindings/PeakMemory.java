@@ -1,17 +1,18 @@
-package espalier.cli;
+package espalier.bindings;
 
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 
 /// The most memory that this process has had resident, mapped files included.
-final class PeakMemory {
+public final class PeakMemory {
     private static final Path STATUS = Path.of("/proc/self/status");
 
     private PeakMemory() {}
 
     /// @return `VmHWM` in bytes, or -1 where the system does not tell
-    static long bytes() throws IOException {
+    /// @throws IOException if it cannot be read
+    public static long bytes() throws IOException {
         if (!Files.exists(STATUS)) {
             return -1;
         }

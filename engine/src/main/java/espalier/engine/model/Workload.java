@@ -1,0 +1,115 @@
+package espalier.engine.model;
+
+import espalier.kernels.Check;
+import espalier.kernels.Ops;
+import espalier.kernels.Workspace;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.Set;
+
+/// A forward and backward over frozen weights, as far as its memory and time depend on it.
+///
+/// @param shape of the model
+/// @param tokens of the largest batch that is run at a time
+/// @param weightBytes of the model's mapped files
+/// @param copyBytes what packed copies of its weights would take, [Model#packedBytes]; 0 where none are made
+/// @param adapters what each layer has
+/// @param hasGates whether head, FFN and hidden gates are open to gradients
+/// @param hasTeacher whether a teacher's states are held beside, and its logits are what is learnt from
+/// @param others bytes that are held beside the activations, by what they are for
+public record Workload(
+        ModelShape shape,
+        long tokens,
+        long weightBytes,
+        long copyBytes,
+        AdaptersPerLayer adapters,
+        boolean hasGates,
+        boolean hasTeacher,
+        Map<String, Long> others) {
+    /// Trained adapters of every layer.
+    ///
+    /// @param sites which projections have one
+    /// @param rank the largest
+    /// @param hasDropout whether their inputs are copied with dropout
+    public record AdaptersPerLayer(Set<Site> sites, int rank, boolean hasDropout) {
+        /// No adapters.
+        public static final AdaptersPerLayer NONE = new AdaptersPerLayer(Set.of(), 0, false);
+
+        /// Copies the set.
+        public AdaptersPerLayer {
+            sites = Set.copyOf(sites);
+            Check.notNegative("lora rank", rank);
+        }
+    }
+
+    /// Copies the map, keeping its order.
+    public Workload {
+        others = new LinkedHashMap<>(others);
+    }
+
+    /// Cross-entropy of a model whose gates are open, without adapters.
+    ///
+    /// @param shape of the model
+    /// @param tokens of the largest batch
+    /// @param weightBytes of the model's mapped files
+    /// @return the work
+    public static Workload of(ModelShape shape, long tokens, long weightBytes) {
+        return new Workload(
+                shape, tokens, weightBytes, 0, AdaptersPerLayer.NONE, false, false, Map.of());
+    }
+
+    /// @param bytes of packed copies
+    /// @return this with weights that may be packed
+    public Workload withCopies(long bytes) {
+        return new Workload(
+                shape, tokens, weightBytes, bytes, adapters, hasGates, hasTeacher, others);
+    }
+
+    /// @param trained adapters
+    /// @return this with them
+    public Workload withAdapters(AdaptersPerLayer trained) {
+        return new Workload(
+                shape, tokens, weightBytes, copyBytes, trained, hasGates, hasTeacher, others);
+    }
+
+    /// @return this with gates of heads, FFN and hidden channels
+    public Workload withGates() {
+        return new Workload(shape, tokens, weightBytes, copyBytes, adapters, true, hasTeacher, others);
+    }
+
+    /// @return this with a teacher
+    public Workload withTeacher() {
+        return new Workload(shape, tokens, weightBytes, copyBytes, adapters, hasGates, true, others);
+    }
+
+    /// @param name what the bytes are for
+    /// @param bytes how many
+    /// @return this with bytes that are held beside
+    public Workload with(String name, long bytes) {
+        Map<String, Long> more = new LinkedHashMap<>(others);
+        more.merge(name, bytes, Long::sum);
+        return new Workload(
+                shape, tokens, weightBytes, copyBytes, adapters, hasGates, hasTeacher, more);
+    }
+
+    /// Memory for the activations of such a step in one block, so that nothing is lost between blocks that are too
+    /// small for what comes next.
+    ///
+    /// @param keep what a forward keeps
+    /// @param ops the backend
+    /// @return empty, holding what the plan says
+    public Workspace workspace(Keep keep, Ops ops) {
+        Workspace ws = ops.newWorkspace();
+        try {
+            // Rows of 64 bytes, which is what tensors are aligned to.
+            int floats = ActivationBytes.ALIGNMENT / Float.BYTES;
+            long rows = new ActivationBytes(this).peak(keep) / ActivationBytes.ALIGNMENT;
+            ws.take(Math.toIntExact(rows), floats);
+            ws.release(0);
+            return ws;
+        } catch (Throwable e) {
+            ws.close();
+            throw e;
+        }
+    }
+}
