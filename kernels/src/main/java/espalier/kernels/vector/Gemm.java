@@ -5,6 +5,7 @@ import espalier.kernels.Check;
 import espalier.kernels.DType;
 import espalier.kernels.cpu.CpuWeight;
 import java.lang.foreign.Arena;
+import java.util.Arrays;
 
 /// Products of strided row-major matrices: `C[m, n] = alpha * op(A) op(B)`, or `+=`.
 ///
@@ -12,7 +13,7 @@ import java.lang.foreign.Arena;
 /// block of `K`, A is packed whole; then each block of columns of B is packed to stay in the second-level cache while
 /// the panels of A, each small enough for the first level, pass over it.
 ///
-/// A task is a block of columns and perhaps of rows; `K` is never split over threads. An element sums over `K` in
+/// A task is a block of columns and some of the rows, see [Cuts]; `K` is never split over threads. An element sums over `K` in
 /// order, cut only where [#blocksOfK] says, which depends on `k` alone. So results depend neither on threads nor on
 /// tiles.
 final class Gemm implements AutoCloseable {
@@ -37,6 +38,10 @@ final class Gemm implements AutoCloseable {
     /// Packing A is cut into tasks of about this many panels.
     private static final int PANELS_OF_A = 16;
     private static final int COLUMNS_AT_A_TIME = 8;
+    /// So many tasks for each thread keep the wait at the end of a region to a few percent of it.
+    private static final int TASKS_OF_A_THREAD = 8;
+    /// Rows of a task, so that packing a block of B again, where a thread gets another's, costs little beside them.
+    private static final int LEAST_PANELS_OF_A = 16;
 
     private static final int ROWS = GemmTile.ROWS;
     private static final int COLUMNS = GemmTile.COLUMNS;
@@ -48,6 +53,9 @@ final class Gemm implements AutoCloseable {
     private final float[][] localA;
     private final PackBuffer[] packedB;
     private final Arena arena = Arena.ofShared();
+    /// For each worker, the block of columns of B that it has packed for the present region, or -1, and where it is.
+    private final int[] packedCut;
+    private final long[] bPanels;
     /// For each worker, room for the packing scratch and a tile of sums.
     private final long[] scratch;
 
@@ -56,6 +64,8 @@ final class Gemm implements AutoCloseable {
         this.parallel = parallel;
         localA = new float[parallel.threads()][0];
         packedB = PackBuffer.perWorker(parallel.threads());
+        packedCut = new int[parallel.threads()];
+        bPanels = new long[parallel.threads()];
         scratch = new long[parallel.threads()];
         for (int i = 0; i < scratch.length; i++) {
             scratch[i] = arena.allocate(PackColumns.SCRATCH_BYTES + GemmTile.BYTES, 64).address();
@@ -156,21 +166,19 @@ final class Gemm implements AutoCloseable {
                 p, block, part(panels, task, packing), part(panels, task + 1, packing), aPanels, 0, worker));
 
         int columns = Math.ceilDiv(p.n, COLUMNS);
-        int threads = parallel.threads();
-        int cuts = Math.ceilDiv(columns, panelsOfB(block.kc));
-        if (threads > 1) {
-            cuts = Math.min(columns, Math.ceilDiv(cuts, 2 * threads) * 2 * threads);
-        }
-        int columnCuts = cuts;
-        int rowCuts = Math.min(panels, columnCuts >= threads ? 1 : Math.ceilDiv(2 * threads, columnCuts));
-        parallel.run(columnCuts * rowCuts, (task, worker) -> {
-            int column = task / rowCuts;
-            int row = task % rowCuts;
-            int from = part(columns, column, columnCuts);
-            int to = part(columns, column + 1, columnCuts);
-            long bPanels = packColumns(p, block, from, to, worker);
-            multiply(p, block, aPanels, 0, part(panels, row, rowCuts), part(panels, row + 1, rowCuts),
-                    bPanels, from, to, worker);
+        Cuts cuts = Cuts.of(panels, columns, panelsOfB(block.kc), parallel.threads());
+        Arrays.fill(packedCut, -1);
+        parallel.run(cuts.tasks(), (task, worker) -> {
+            int column = cuts.column(task);
+            int row = cuts.row(task);
+            int from = part(columns, column, cuts.columns);
+            int to = part(columns, column + 1, cuts.columns);
+            if (packedCut[worker] != column) {
+                bPanels[worker] = packColumns(p, block, from, to, worker);
+                packedCut[worker] = column;
+            }
+            multiply(p, block, aPanels, 0, part(panels, row, cuts.rows), part(panels, row + 1, cuts.rows),
+                    bPanels[worker], from, to, worker);
         });
     }
 
@@ -347,6 +355,50 @@ final class Gemm implements AutoCloseable {
 
         int rowOf(int panel) {
             return row + part(rows, panel, panels());
+        }
+    }
+
+    /// How a block of a product is cut into tasks: into blocks of columns of B that fit the second-level cache, and
+    /// those into parts of the rows until the threads end at nearly the same time.
+    ///
+    /// Consecutive tasks belong to different blocks of columns, as many as there are threads. A thread that takes each
+    /// of so many tasks meets its own block again and need not pack it again.
+    ///
+    /// @param columns blocks of columns
+    /// @param rows parts of the rows
+    /// @param threads that share the tasks
+    private record Cuts(int columns, int rows, int threads) {
+        /// @param panelsOfA all row panels
+        /// @param panelsOfB all column panels
+        /// @param most column panels that fit the cache
+        static Cuts of(int panelsOfA, int panelsOfB, int most, int threads) {
+            int columns = Math.ceilDiv(panelsOfB, most);
+            if (threads == 1) {
+                return new Cuts(columns, 1, 1);
+            }
+            int wanted = TASKS_OF_A_THREAD * threads;
+            columns = Math.min(panelsOfB, Math.ceilDiv(columns, threads) * threads);
+            int rows = Math.clamp(panelsOfA / LEAST_PANELS_OF_A, 1, Math.ceilDiv(wanted, columns));
+            columns = Math.clamp(Math.ceilDiv(wanted, rows), columns, panelsOfB);
+            return new Cuts(columns, rows, threads);
+        }
+
+        int tasks() {
+            return columns * rows;
+        }
+
+        int column(int task) {
+            int first = task / (threads * rows) * threads;
+            return first + (task - first * rows) % together(first);
+        }
+
+        int row(int task) {
+            int first = task / (threads * rows) * threads;
+            return (task - first * rows) / together(first);
+        }
+
+        private int together(int first) {
+            return Math.min(threads, columns - first);
         }
     }
 }

@@ -9,10 +9,10 @@ import jdk.incubator.vector.VectorSpecies;
 /// The inner kernels of a matrix product: 1 to 6 rows of a product by two registers of columns, see [GemmTile].
 ///
 /// One method per row count, written out: accumulators in an array would be boxed. The loop is counted and branch-free,
-/// or C2 spills accumulators in some runs and not in others. The sums go to a scratch tile and nothing more is done
-/// here: a larger body reaches C2's limit of nodes, after which it calls what it should inline; for the same reason the
-/// panels of A are arrays, which take fewer nodes to read a float from than a segment does. Adding to zero before the
-/// store gives it a vector of known class even where the process has used another width.
+/// or C2 spills accumulators in some runs and not in others. The sums are added to a scratch tile and nothing more is
+/// done here: a larger body reaches C2's limit of nodes, after which it calls what it should inline; for the same
+/// reason the panels of A are arrays, which take fewer nodes to read a float from than a segment does. Adding to what
+/// was loaded gives the store a vector of known class even where the process has used another width.
 final class GemmShortTiles {
     private static final VectorSpecies<Float> S = Lanes.F32;
     private static final long W = Lanes.BYTES;
@@ -37,9 +37,8 @@ final class GemmShortTiles {
             s0 = a0.fma(b0, s0);
             t0 = a0.fma(b1, t0);
         }
-        FloatVector zero = FloatVector.zero(S);
-        zero.add(s0).intoMemorySegment(ALL, c, ORDER);
-        zero.add(t0).intoMemorySegment(ALL, c + W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c, ORDER).add(s0).intoMemorySegment(ALL, c, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + W, ORDER).add(t0).intoMemorySegment(ALL, c + W, ORDER);
     }
 
     static void rows2(int kc, float[] a, int aPanel, long bPanel, long tile) {
@@ -59,11 +58,10 @@ final class GemmShortTiles {
             s1 = a1.fma(b0, s1);
             t1 = a1.fma(b1, t1);
         }
-        FloatVector zero = FloatVector.zero(S);
-        zero.add(s0).intoMemorySegment(ALL, c, ORDER);
-        zero.add(t0).intoMemorySegment(ALL, c + W, ORDER);
-        zero.add(s1).intoMemorySegment(ALL, c + 2 * W, ORDER);
-        zero.add(t1).intoMemorySegment(ALL, c + 3 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c, ORDER).add(s0).intoMemorySegment(ALL, c, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + W, ORDER).add(t0).intoMemorySegment(ALL, c + W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 2 * W, ORDER).add(s1).intoMemorySegment(ALL, c + 2 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 3 * W, ORDER).add(t1).intoMemorySegment(ALL, c + 3 * W, ORDER);
     }
 
     static void rows3(int kc, float[] a, int aPanel, long bPanel, long tile) {
@@ -87,13 +85,12 @@ final class GemmShortTiles {
             s2 = a2.fma(b0, s2);
             t2 = a2.fma(b1, t2);
         }
-        FloatVector zero = FloatVector.zero(S);
-        zero.add(s0).intoMemorySegment(ALL, c, ORDER);
-        zero.add(t0).intoMemorySegment(ALL, c + W, ORDER);
-        zero.add(s1).intoMemorySegment(ALL, c + 2 * W, ORDER);
-        zero.add(t1).intoMemorySegment(ALL, c + 3 * W, ORDER);
-        zero.add(s2).intoMemorySegment(ALL, c + 4 * W, ORDER);
-        zero.add(t2).intoMemorySegment(ALL, c + 5 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c, ORDER).add(s0).intoMemorySegment(ALL, c, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + W, ORDER).add(t0).intoMemorySegment(ALL, c + W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 2 * W, ORDER).add(s1).intoMemorySegment(ALL, c + 2 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 3 * W, ORDER).add(t1).intoMemorySegment(ALL, c + 3 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 4 * W, ORDER).add(s2).intoMemorySegment(ALL, c + 4 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 5 * W, ORDER).add(t2).intoMemorySegment(ALL, c + 5 * W, ORDER);
     }
 
     static void rows4(int kc, float[] a, int aPanel, long bPanel, long tile) {
@@ -121,15 +118,14 @@ final class GemmShortTiles {
             s3 = a3.fma(b0, s3);
             t3 = a3.fma(b1, t3);
         }
-        FloatVector zero = FloatVector.zero(S);
-        zero.add(s0).intoMemorySegment(ALL, c, ORDER);
-        zero.add(t0).intoMemorySegment(ALL, c + W, ORDER);
-        zero.add(s1).intoMemorySegment(ALL, c + 2 * W, ORDER);
-        zero.add(t1).intoMemorySegment(ALL, c + 3 * W, ORDER);
-        zero.add(s2).intoMemorySegment(ALL, c + 4 * W, ORDER);
-        zero.add(t2).intoMemorySegment(ALL, c + 5 * W, ORDER);
-        zero.add(s3).intoMemorySegment(ALL, c + 6 * W, ORDER);
-        zero.add(t3).intoMemorySegment(ALL, c + 7 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c, ORDER).add(s0).intoMemorySegment(ALL, c, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + W, ORDER).add(t0).intoMemorySegment(ALL, c + W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 2 * W, ORDER).add(s1).intoMemorySegment(ALL, c + 2 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 3 * W, ORDER).add(t1).intoMemorySegment(ALL, c + 3 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 4 * W, ORDER).add(s2).intoMemorySegment(ALL, c + 4 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 5 * W, ORDER).add(t2).intoMemorySegment(ALL, c + 5 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 6 * W, ORDER).add(s3).intoMemorySegment(ALL, c + 6 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 7 * W, ORDER).add(t3).intoMemorySegment(ALL, c + 7 * W, ORDER);
     }
 
     static void rows5(int kc, float[] a, int aPanel, long bPanel, long tile) {
@@ -161,17 +157,16 @@ final class GemmShortTiles {
             s4 = a4.fma(b0, s4);
             t4 = a4.fma(b1, t4);
         }
-        FloatVector zero = FloatVector.zero(S);
-        zero.add(s0).intoMemorySegment(ALL, c, ORDER);
-        zero.add(t0).intoMemorySegment(ALL, c + W, ORDER);
-        zero.add(s1).intoMemorySegment(ALL, c + 2 * W, ORDER);
-        zero.add(t1).intoMemorySegment(ALL, c + 3 * W, ORDER);
-        zero.add(s2).intoMemorySegment(ALL, c + 4 * W, ORDER);
-        zero.add(t2).intoMemorySegment(ALL, c + 5 * W, ORDER);
-        zero.add(s3).intoMemorySegment(ALL, c + 6 * W, ORDER);
-        zero.add(t3).intoMemorySegment(ALL, c + 7 * W, ORDER);
-        zero.add(s4).intoMemorySegment(ALL, c + 8 * W, ORDER);
-        zero.add(t4).intoMemorySegment(ALL, c + 9 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c, ORDER).add(s0).intoMemorySegment(ALL, c, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + W, ORDER).add(t0).intoMemorySegment(ALL, c + W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 2 * W, ORDER).add(s1).intoMemorySegment(ALL, c + 2 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 3 * W, ORDER).add(t1).intoMemorySegment(ALL, c + 3 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 4 * W, ORDER).add(s2).intoMemorySegment(ALL, c + 4 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 5 * W, ORDER).add(t2).intoMemorySegment(ALL, c + 5 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 6 * W, ORDER).add(s3).intoMemorySegment(ALL, c + 6 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 7 * W, ORDER).add(t3).intoMemorySegment(ALL, c + 7 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 8 * W, ORDER).add(s4).intoMemorySegment(ALL, c + 8 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 9 * W, ORDER).add(t4).intoMemorySegment(ALL, c + 9 * W, ORDER);
     }
 
     static void rows6(int kc, float[] a, int aPanel, long bPanel, long tile) {
@@ -207,18 +202,17 @@ final class GemmShortTiles {
             s5 = a5.fma(b0, s5);
             t5 = a5.fma(b1, t5);
         }
-        FloatVector zero = FloatVector.zero(S);
-        zero.add(s0).intoMemorySegment(ALL, c, ORDER);
-        zero.add(t0).intoMemorySegment(ALL, c + W, ORDER);
-        zero.add(s1).intoMemorySegment(ALL, c + 2 * W, ORDER);
-        zero.add(t1).intoMemorySegment(ALL, c + 3 * W, ORDER);
-        zero.add(s2).intoMemorySegment(ALL, c + 4 * W, ORDER);
-        zero.add(t2).intoMemorySegment(ALL, c + 5 * W, ORDER);
-        zero.add(s3).intoMemorySegment(ALL, c + 6 * W, ORDER);
-        zero.add(t3).intoMemorySegment(ALL, c + 7 * W, ORDER);
-        zero.add(s4).intoMemorySegment(ALL, c + 8 * W, ORDER);
-        zero.add(t4).intoMemorySegment(ALL, c + 9 * W, ORDER);
-        zero.add(s5).intoMemorySegment(ALL, c + 10 * W, ORDER);
-        zero.add(t5).intoMemorySegment(ALL, c + 11 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c, ORDER).add(s0).intoMemorySegment(ALL, c, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + W, ORDER).add(t0).intoMemorySegment(ALL, c + W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 2 * W, ORDER).add(s1).intoMemorySegment(ALL, c + 2 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 3 * W, ORDER).add(t1).intoMemorySegment(ALL, c + 3 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 4 * W, ORDER).add(s2).intoMemorySegment(ALL, c + 4 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 5 * W, ORDER).add(t2).intoMemorySegment(ALL, c + 5 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 6 * W, ORDER).add(s3).intoMemorySegment(ALL, c + 6 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 7 * W, ORDER).add(t3).intoMemorySegment(ALL, c + 7 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 8 * W, ORDER).add(s4).intoMemorySegment(ALL, c + 8 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 9 * W, ORDER).add(t4).intoMemorySegment(ALL, c + 9 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 10 * W, ORDER).add(s5).intoMemorySegment(ALL, c + 10 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 11 * W, ORDER).add(t5).intoMemorySegment(ALL, c + 11 * W, ORDER);
     }
 }

@@ -9,10 +9,10 @@ import jdk.incubator.vector.VectorSpecies;
 /// The inner kernels of a matrix product: 10 to 12 rows of a product by two registers of columns, see [GemmTile].
 ///
 /// One method per row count, written out: accumulators in an array would be boxed. The loop is counted and branch-free,
-/// or C2 spills accumulators in some runs and not in others. The sums go to a scratch tile and nothing more is done
-/// here: a larger body reaches C2's limit of nodes, after which it calls what it should inline; for the same reason the
-/// panels of A are arrays, which take fewer nodes to read a float from than a segment does. Adding to zero before the
-/// store gives it a vector of known class even where the process has used another width.
+/// or C2 spills accumulators in some runs and not in others. The sums are added to a scratch tile and nothing more is
+/// done here: a larger body reaches C2's limit of nodes, after which it calls what it should inline; for the same
+/// reason the panels of A are arrays, which take fewer nodes to read a float from than a segment does. Adding to what
+/// was loaded gives the store a vector of known class even where the process has used another width.
 final class GemmTallTiles {
     private static final VectorSpecies<Float> S = Lanes.F32;
     private static final long W = Lanes.BYTES;
@@ -73,27 +73,26 @@ final class GemmTallTiles {
             s9 = a9.fma(b0, s9);
             t9 = a9.fma(b1, t9);
         }
-        FloatVector zero = FloatVector.zero(S);
-        zero.add(s0).intoMemorySegment(ALL, c, ORDER);
-        zero.add(t0).intoMemorySegment(ALL, c + W, ORDER);
-        zero.add(s1).intoMemorySegment(ALL, c + 2 * W, ORDER);
-        zero.add(t1).intoMemorySegment(ALL, c + 3 * W, ORDER);
-        zero.add(s2).intoMemorySegment(ALL, c + 4 * W, ORDER);
-        zero.add(t2).intoMemorySegment(ALL, c + 5 * W, ORDER);
-        zero.add(s3).intoMemorySegment(ALL, c + 6 * W, ORDER);
-        zero.add(t3).intoMemorySegment(ALL, c + 7 * W, ORDER);
-        zero.add(s4).intoMemorySegment(ALL, c + 8 * W, ORDER);
-        zero.add(t4).intoMemorySegment(ALL, c + 9 * W, ORDER);
-        zero.add(s5).intoMemorySegment(ALL, c + 10 * W, ORDER);
-        zero.add(t5).intoMemorySegment(ALL, c + 11 * W, ORDER);
-        zero.add(s6).intoMemorySegment(ALL, c + 12 * W, ORDER);
-        zero.add(t6).intoMemorySegment(ALL, c + 13 * W, ORDER);
-        zero.add(s7).intoMemorySegment(ALL, c + 14 * W, ORDER);
-        zero.add(t7).intoMemorySegment(ALL, c + 15 * W, ORDER);
-        zero.add(s8).intoMemorySegment(ALL, c + 16 * W, ORDER);
-        zero.add(t8).intoMemorySegment(ALL, c + 17 * W, ORDER);
-        zero.add(s9).intoMemorySegment(ALL, c + 18 * W, ORDER);
-        zero.add(t9).intoMemorySegment(ALL, c + 19 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c, ORDER).add(s0).intoMemorySegment(ALL, c, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + W, ORDER).add(t0).intoMemorySegment(ALL, c + W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 2 * W, ORDER).add(s1).intoMemorySegment(ALL, c + 2 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 3 * W, ORDER).add(t1).intoMemorySegment(ALL, c + 3 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 4 * W, ORDER).add(s2).intoMemorySegment(ALL, c + 4 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 5 * W, ORDER).add(t2).intoMemorySegment(ALL, c + 5 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 6 * W, ORDER).add(s3).intoMemorySegment(ALL, c + 6 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 7 * W, ORDER).add(t3).intoMemorySegment(ALL, c + 7 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 8 * W, ORDER).add(s4).intoMemorySegment(ALL, c + 8 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 9 * W, ORDER).add(t4).intoMemorySegment(ALL, c + 9 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 10 * W, ORDER).add(s5).intoMemorySegment(ALL, c + 10 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 11 * W, ORDER).add(t5).intoMemorySegment(ALL, c + 11 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 12 * W, ORDER).add(s6).intoMemorySegment(ALL, c + 12 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 13 * W, ORDER).add(t6).intoMemorySegment(ALL, c + 13 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 14 * W, ORDER).add(s7).intoMemorySegment(ALL, c + 14 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 15 * W, ORDER).add(t7).intoMemorySegment(ALL, c + 15 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 16 * W, ORDER).add(s8).intoMemorySegment(ALL, c + 16 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 17 * W, ORDER).add(t8).intoMemorySegment(ALL, c + 17 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 18 * W, ORDER).add(s9).intoMemorySegment(ALL, c + 18 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 19 * W, ORDER).add(t9).intoMemorySegment(ALL, c + 19 * W, ORDER);
     }
 
     static void rows11(int kc, float[] a, int aPanel, long bPanel, long tile) {
@@ -149,29 +148,28 @@ final class GemmTallTiles {
             s10 = a10.fma(b0, s10);
             t10 = a10.fma(b1, t10);
         }
-        FloatVector zero = FloatVector.zero(S);
-        zero.add(s0).intoMemorySegment(ALL, c, ORDER);
-        zero.add(t0).intoMemorySegment(ALL, c + W, ORDER);
-        zero.add(s1).intoMemorySegment(ALL, c + 2 * W, ORDER);
-        zero.add(t1).intoMemorySegment(ALL, c + 3 * W, ORDER);
-        zero.add(s2).intoMemorySegment(ALL, c + 4 * W, ORDER);
-        zero.add(t2).intoMemorySegment(ALL, c + 5 * W, ORDER);
-        zero.add(s3).intoMemorySegment(ALL, c + 6 * W, ORDER);
-        zero.add(t3).intoMemorySegment(ALL, c + 7 * W, ORDER);
-        zero.add(s4).intoMemorySegment(ALL, c + 8 * W, ORDER);
-        zero.add(t4).intoMemorySegment(ALL, c + 9 * W, ORDER);
-        zero.add(s5).intoMemorySegment(ALL, c + 10 * W, ORDER);
-        zero.add(t5).intoMemorySegment(ALL, c + 11 * W, ORDER);
-        zero.add(s6).intoMemorySegment(ALL, c + 12 * W, ORDER);
-        zero.add(t6).intoMemorySegment(ALL, c + 13 * W, ORDER);
-        zero.add(s7).intoMemorySegment(ALL, c + 14 * W, ORDER);
-        zero.add(t7).intoMemorySegment(ALL, c + 15 * W, ORDER);
-        zero.add(s8).intoMemorySegment(ALL, c + 16 * W, ORDER);
-        zero.add(t8).intoMemorySegment(ALL, c + 17 * W, ORDER);
-        zero.add(s9).intoMemorySegment(ALL, c + 18 * W, ORDER);
-        zero.add(t9).intoMemorySegment(ALL, c + 19 * W, ORDER);
-        zero.add(s10).intoMemorySegment(ALL, c + 20 * W, ORDER);
-        zero.add(t10).intoMemorySegment(ALL, c + 21 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c, ORDER).add(s0).intoMemorySegment(ALL, c, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + W, ORDER).add(t0).intoMemorySegment(ALL, c + W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 2 * W, ORDER).add(s1).intoMemorySegment(ALL, c + 2 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 3 * W, ORDER).add(t1).intoMemorySegment(ALL, c + 3 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 4 * W, ORDER).add(s2).intoMemorySegment(ALL, c + 4 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 5 * W, ORDER).add(t2).intoMemorySegment(ALL, c + 5 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 6 * W, ORDER).add(s3).intoMemorySegment(ALL, c + 6 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 7 * W, ORDER).add(t3).intoMemorySegment(ALL, c + 7 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 8 * W, ORDER).add(s4).intoMemorySegment(ALL, c + 8 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 9 * W, ORDER).add(t4).intoMemorySegment(ALL, c + 9 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 10 * W, ORDER).add(s5).intoMemorySegment(ALL, c + 10 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 11 * W, ORDER).add(t5).intoMemorySegment(ALL, c + 11 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 12 * W, ORDER).add(s6).intoMemorySegment(ALL, c + 12 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 13 * W, ORDER).add(t6).intoMemorySegment(ALL, c + 13 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 14 * W, ORDER).add(s7).intoMemorySegment(ALL, c + 14 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 15 * W, ORDER).add(t7).intoMemorySegment(ALL, c + 15 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 16 * W, ORDER).add(s8).intoMemorySegment(ALL, c + 16 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 17 * W, ORDER).add(t8).intoMemorySegment(ALL, c + 17 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 18 * W, ORDER).add(s9).intoMemorySegment(ALL, c + 18 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 19 * W, ORDER).add(t9).intoMemorySegment(ALL, c + 19 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 20 * W, ORDER).add(s10).intoMemorySegment(ALL, c + 20 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 21 * W, ORDER).add(t10).intoMemorySegment(ALL, c + 21 * W, ORDER);
     }
 
     static void rows12(int kc, float[] a, int aPanel, long bPanel, long tile) {
@@ -231,30 +229,29 @@ final class GemmTallTiles {
             s11 = a11.fma(b0, s11);
             t11 = a11.fma(b1, t11);
         }
-        FloatVector zero = FloatVector.zero(S);
-        zero.add(s0).intoMemorySegment(ALL, c, ORDER);
-        zero.add(t0).intoMemorySegment(ALL, c + W, ORDER);
-        zero.add(s1).intoMemorySegment(ALL, c + 2 * W, ORDER);
-        zero.add(t1).intoMemorySegment(ALL, c + 3 * W, ORDER);
-        zero.add(s2).intoMemorySegment(ALL, c + 4 * W, ORDER);
-        zero.add(t2).intoMemorySegment(ALL, c + 5 * W, ORDER);
-        zero.add(s3).intoMemorySegment(ALL, c + 6 * W, ORDER);
-        zero.add(t3).intoMemorySegment(ALL, c + 7 * W, ORDER);
-        zero.add(s4).intoMemorySegment(ALL, c + 8 * W, ORDER);
-        zero.add(t4).intoMemorySegment(ALL, c + 9 * W, ORDER);
-        zero.add(s5).intoMemorySegment(ALL, c + 10 * W, ORDER);
-        zero.add(t5).intoMemorySegment(ALL, c + 11 * W, ORDER);
-        zero.add(s6).intoMemorySegment(ALL, c + 12 * W, ORDER);
-        zero.add(t6).intoMemorySegment(ALL, c + 13 * W, ORDER);
-        zero.add(s7).intoMemorySegment(ALL, c + 14 * W, ORDER);
-        zero.add(t7).intoMemorySegment(ALL, c + 15 * W, ORDER);
-        zero.add(s8).intoMemorySegment(ALL, c + 16 * W, ORDER);
-        zero.add(t8).intoMemorySegment(ALL, c + 17 * W, ORDER);
-        zero.add(s9).intoMemorySegment(ALL, c + 18 * W, ORDER);
-        zero.add(t9).intoMemorySegment(ALL, c + 19 * W, ORDER);
-        zero.add(s10).intoMemorySegment(ALL, c + 20 * W, ORDER);
-        zero.add(t10).intoMemorySegment(ALL, c + 21 * W, ORDER);
-        zero.add(s11).intoMemorySegment(ALL, c + 22 * W, ORDER);
-        zero.add(t11).intoMemorySegment(ALL, c + 23 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c, ORDER).add(s0).intoMemorySegment(ALL, c, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + W, ORDER).add(t0).intoMemorySegment(ALL, c + W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 2 * W, ORDER).add(s1).intoMemorySegment(ALL, c + 2 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 3 * W, ORDER).add(t1).intoMemorySegment(ALL, c + 3 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 4 * W, ORDER).add(s2).intoMemorySegment(ALL, c + 4 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 5 * W, ORDER).add(t2).intoMemorySegment(ALL, c + 5 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 6 * W, ORDER).add(s3).intoMemorySegment(ALL, c + 6 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 7 * W, ORDER).add(t3).intoMemorySegment(ALL, c + 7 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 8 * W, ORDER).add(s4).intoMemorySegment(ALL, c + 8 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 9 * W, ORDER).add(t4).intoMemorySegment(ALL, c + 9 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 10 * W, ORDER).add(s5).intoMemorySegment(ALL, c + 10 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 11 * W, ORDER).add(t5).intoMemorySegment(ALL, c + 11 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 12 * W, ORDER).add(s6).intoMemorySegment(ALL, c + 12 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 13 * W, ORDER).add(t6).intoMemorySegment(ALL, c + 13 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 14 * W, ORDER).add(s7).intoMemorySegment(ALL, c + 14 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 15 * W, ORDER).add(t7).intoMemorySegment(ALL, c + 15 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 16 * W, ORDER).add(s8).intoMemorySegment(ALL, c + 16 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 17 * W, ORDER).add(t8).intoMemorySegment(ALL, c + 17 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 18 * W, ORDER).add(s9).intoMemorySegment(ALL, c + 18 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 19 * W, ORDER).add(t9).intoMemorySegment(ALL, c + 19 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 20 * W, ORDER).add(s10).intoMemorySegment(ALL, c + 20 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 21 * W, ORDER).add(t10).intoMemorySegment(ALL, c + 21 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 22 * W, ORDER).add(s11).intoMemorySegment(ALL, c + 22 * W, ORDER);
+        FloatVector.fromMemorySegment(S, ALL, c + 23 * W, ORDER).add(t11).intoMemorySegment(ALL, c + 23 * W, ORDER);
     }
 }

@@ -22,10 +22,8 @@ final class GemmTile {
     /// Most terms that are added up in a register.
     static final int LONGEST_RUN = 128;
 
-    private static final long TILE_BYTES = (long) ROWS * COLUMNS * Float.BYTES;
-
-    /// Bytes of scratch: a tile of sums, and one of partial sums.
-    static final long BYTES = 2 * TILE_BYTES;
+    /// Bytes of scratch: a tile of sums.
+    static final long BYTES = (long) ROWS * COLUMNS * Float.BYTES;
 
     private static final VectorSpecies<Float> S = Lanes.F32;
     private static final long W = Lanes.BYTES;
@@ -38,8 +36,8 @@ final class GemmTile {
     /// @param a holds the panel
     /// @param panel where the panel, `[kc, rows]`, begins in it
     /// @param b packed `[kc, COLUMNS]`
-    /// @param tile `[rows, COLUMNS]`, = the sums
-    private static void sums(int rows, int kc, float[] a, int panel, long b, long tile) {
+    /// @param tile `[rows, COLUMNS]`, += the sums
+    private static void addSums(int rows, int kc, float[] a, int panel, long b, long tile) {
         switch (rows) {
             case 1 -> GemmShortTiles.rows1(kc, a, panel, b, tile);
             case 2 -> GemmShortTiles.rows2(kc, a, panel, b, tile);
@@ -73,13 +71,12 @@ final class GemmTile {
     static void run(
             int rows, int columns, int kc, float[] a, int panel, long b,
             long c, long cStride, float alpha, boolean add, long tile) {
+        clear(rows, tile);
         int runs = Math.ceilDiv(kc, LONGEST_RUN);
-        int done = kc / runs;
-        sums(rows, done, a, panel, b, tile);
-        for (int run = 1; run < runs; run++) {
-            int to = (int) ((long) kc * (run + 1) / runs);
-            sums(rows, to - done, a, panel + done * rows, b + done * (2 * W), tile + TILE_BYTES);
-            addTile(rows, tile, tile + TILE_BYTES);
+        int done = 0;
+        for (int run = 1; run <= runs; run++) {
+            int to = (int) ((long) kc * run / runs);
+            addSums(rows, to - done, a, panel + done * rows, b + done * (2 * W), tile);
             done = to;
         }
         if (columns < COLUMNS) {
@@ -91,13 +88,10 @@ final class GemmTile {
         }
     }
 
-    private static void addTile(int rows, long total, long part) {
+    private static void clear(int rows, long tile) {
+        FloatVector zero = FloatVector.zero(S);
         for (long offset = 0; offset < rows * (2 * W); offset += W) {
-            long to = total + offset & Lanes.ADDRESS;
-            long from = part + offset & Lanes.ADDRESS;
-            FloatVector.fromMemorySegment(S, ALL, to, ORDER)
-                    .add(FloatVector.fromMemorySegment(S, ALL, from, ORDER))
-                    .intoMemorySegment(ALL, to, ORDER);
+            zero.intoMemorySegment(ALL, tile + offset & Lanes.ADDRESS, ORDER);
         }
     }
 
