@@ -13,7 +13,13 @@ import espalier.kernels.Workspace;
 /// @param rope rotations of the positions in use
 /// @param ops the backend
 /// @param ws memory for activations and temporaries
-record LayerCall(int layer, Batch batch, Pass pass, RopeTable rope, Ops ops, Workspace ws) {
+/// @param rows `[tokens]`, the row in the whole batch that each token belongs to, for dropout
+record LayerCall(int layer, Batch batch, Pass pass, RopeTable rope, Ops ops, Workspace ws, int[] rows) {
+    /// @return the same in another layer
+    LayerCall at(int other) {
+        return new LayerCall(other, batch, pass, rope, ops, ws, rows);
+    }
+
     Tensor headGate() {
         return pass.gates().heads().get(layer);
     }
@@ -45,8 +51,7 @@ record LayerCall(int layer, Batch batch, Pass pass, RopeTable rope, Ops ops, Wor
 
     /// y = (or += with `accumulate`) dropout(x) with the mask of a projection of this layer.
     void drop(Tensor y, Tensor x, Site site, boolean accumulate) {
-        AdapterDropout dropout = pass.dropout();
-        ops.dropout(y, x, dropout.key(layer, site), batch.rows(dropout.firstRow()), batch.positions(), accumulate);
+        ops.dropout(y, x, pass.dropout().key(layer, site), rows, batch.positions(), accumulate);
     }
 
     int tokens() {

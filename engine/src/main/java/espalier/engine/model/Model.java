@@ -181,6 +181,7 @@ public final class Model implements AutoCloseable {
         Tensor rstd = ws.take(tokens, 1);
         Tensor x = ws.take(tokens, shape.hidden());
         embed(x, batch, pass);
+        LayerCall call = call(0, batch, pass, ws);
         Tensor spare = keep.hasLayerInputs() ? Tensor.NONE : ws.take(tokens, shape.hidden());
         for (int layer = 0; layer < shape.layers().size(); layer++) {
             if (pass.gates().skippedLayers().contains(layer)) {
@@ -190,7 +191,7 @@ public final class Model implements AutoCloseable {
             }
             Tensor y = keep.hasLayerInputs() ? ws.take(tokens, shape.hidden()) : spare;
             long mark = ws.mark();
-            LayerTape tape = layers.apply(layer).forward(y, x, call(layer, batch, pass, ws));
+            LayerTape tape = layers.apply(layer).forward(y, x, call.at(layer));
             states.add(x);
             if (keep.hasActivations(layer, shape.layers().size())) {
                 tapes.add(tape);
@@ -204,7 +205,7 @@ public final class Model implements AutoCloseable {
             x = y;
         }
         states.add(x);
-        finalNorm.forward(normed, rstd, x, call(0, batch, pass, ws));
+        finalNorm.forward(normed, rstd, x, call);
         batch.cache().ifPresent(slots -> slots.cache().advance(batch));
         return keep.hasLayerInputs()
                 ? new Hidden(batch, normed, rstd, states, tapes)
@@ -276,7 +277,8 @@ public final class Model implements AutoCloseable {
         }
         long start = ws.mark();
         Tensor d = ws.takeZeros(batch.tokens(), shape.hidden());
-        finalNorm.backward(d, dNormed, hidden.states().get(layerCount), hidden.rstd(), call(0, batch, pass, ws));
+        LayerCall first = call(0, batch, pass, ws);
+        finalNorm.backward(d, dNormed, hidden.states().get(layerCount), hidden.rstd(), first);
         Tensor unused = hidden.tapes().stream().allMatch(LayerTape::isKept)
                 ? Tensor.NONE
                 : ws.take(batch.tokens(), shape.hidden());
@@ -287,7 +289,7 @@ public final class Model implements AutoCloseable {
             }
             long mark = ws.mark();
             DecoderLayer decoder = layers.apply(layer);
-            LayerCall call = call(layer, batch, pass, ws);
+            LayerCall call = first.at(layer);
             LayerTape kept = hidden.tapes().get(layer);
             LayerTape tape = kept.isKept() ? kept : decoder.forward(unused, hidden.states().get(layer), call);
             decoder.backward(d, tape, call);
@@ -314,7 +316,8 @@ public final class Model implements AutoCloseable {
     }
 
     private LayerCall call(int layer, Batch batch, Pass pass, Workspace ws) {
-        return new LayerCall(layer, batch, pass, rope, ops, ws);
+        int[] rows = pass.dropout().isOn() ? batch.rows(pass.dropout().firstRow()) : new int[0];
+        return new LayerCall(layer, batch, pass, rope, ops, ws, rows);
     }
 
     private void checkTokens(Batch batch) {
