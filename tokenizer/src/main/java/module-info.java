@@ -1,4 +1,4 @@
-/// Tokenizers read from `tokenizer.json`; knows nothing of models.
+/// Tokenizers read from `tokenizer.json` or trained on texts; knows nothing of models.
 module espalier.tokenizer {
     requires com.fasterxml.jackson.databind;
 

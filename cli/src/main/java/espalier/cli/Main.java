@@ -30,6 +30,7 @@ public final class Main {
                 .addSubcommand(new GenerateCommand(terminal))
                 .addSubcommand(new InspectCommand(terminal))
                 .addSubcommand(new InitCommand(terminal))
+                .addSubcommand(TokenizerCommand.line(terminal))
                 .addSubcommand(new BenchCommand(terminal))
                 .addSubcommand(new CommandLine.HelpCommand());
         line.setOut(writer(terminal.out())).setErr(writer(terminal.err()));

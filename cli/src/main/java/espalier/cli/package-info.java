@@ -1,6 +1,7 @@
 /// The command line. [Main] lists the subcommands, one small class each: [PerplexityCommand], [GenerateCommand],
-/// [InspectCommand], [InitCommand], [PruneCommand], [FinetuneCommand], [BenchCommand]. What they share is in
-/// [JobCommand] (result as text or JSON, logging), [ModelOptions] (backend, threads) and [RunningModel].
+/// [InspectCommand], [InitCommand], [TokenizerTrainCommand] (within [TokenizerCommand]), [PruneCommand],
+/// [FinetuneCommand], [BenchCommand]. What they share is in [JobCommand] (result as text or JSON, logging),
+/// [ModelOptions] (backend, threads) and [RunningModel].
 ///
 /// The options of [PruneCommand] come in groups: [SizeOptions], [WidthOptions], [SelectionOptions], [ScoringOptions];
 /// [PruneProgress] and [PruneResult] are what it shows. [Recovery] is its `--recover`; it and [FinetuneCommand] train by

@@ -84,6 +84,11 @@ class DocumentationGoldenTest {
                 "init",
                 Cli.run("init", "--config", model, "--tokenizer", model, "--out", folder.resolve("x"), "--json")
                         .json());
+        assertDocumented(
+                "tokenizer train",
+                Cli.run("tokenizer", "train", "--data", text, "--vocab-size", 260, "--out", folder.resolve("t"),
+                                "--json")
+                        .json());
         JsonNode bench = Cli.run("bench", "--model", model, "--quick", "--json").json();
         assertDocumented("bench", bench);
         for (JsonNode row : bench.get("rows")) {

@@ -31,12 +31,34 @@ final class ByteAlphabet {
         return new String(spelt);
     }
 
+    /// The character of one byte.
+    static String spell(byte value) {
+        return String.valueOf(CHARACTER[value & 0xFF]);
+    }
+
+    /// Whether a character spells a byte.
+    static boolean contains(char c) {
+        return c < BYTE.length && BYTE[c] >= 0;
+    }
+
+    /// All 256 bytes, by the code points of their characters.
+    static byte[] inOrderOfSpelling() {
+        byte[] bytes = new byte[CHARACTER.length];
+        int n = 0;
+        for (short value : BYTE) {
+            if (value >= 0) {
+                bytes[n++] = (byte) value;
+            }
+        }
+        return bytes;
+    }
+
     /// The bytes that a piece stands for; a piece with a character outside the alphabet stands for its own UTF-8.
     static byte[] bytes(String piece) {
         byte[] bytes = new byte[piece.length()];
         for (int i = 0; i < bytes.length; i++) {
             char c = piece.charAt(i);
-            if (c >= BYTE.length || BYTE[c] < 0) {
+            if (!contains(c)) {
                 return piece.getBytes(StandardCharsets.UTF_8);
             }
             bytes[i] = (byte) BYTE[c];

@@ -15,7 +15,7 @@ final class VocabularyReader {
     private static final int ID_LIMIT = TokenizerReader.FILE_LIMIT;
 
     /// Characters of an added token: each place of a text is compared with that many at worst.
-    private static final int CONTENT_LIMIT = 256;
+    static final int CONTENT_LIMIT = 256;
 
     private final JsonField pieces;
     private final JsonField addedTokens;

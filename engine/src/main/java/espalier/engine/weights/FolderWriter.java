@@ -10,6 +10,7 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.List;
+import java.util.Set;
 
 /// Writes a folder, all or nothing.
 ///
@@ -26,16 +27,28 @@ public final class FolderWriter {
         /// A model.
         CHECKPOINT("a checkpoint", PretrainedConfig.FILE_NAME, List.of("model_type", "architectures")),
         /// A PEFT adapter.
-        ADAPTER("an adapter", "adapter_config.json", List.of("peft_type"));
+        ADAPTER("an adapter", "adapter_config.json", List.of("peft_type")),
+        /// A tokenizer and nothing else: models have one too.
+        TOKENIZER(
+                "a tokenizer",
+                "tokenizer.json",
+                List.of("model"),
+                Set.of("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"));
 
         private final String description;
         private final String marker;
         private final List<String> fields;
+        private final Set<String> only; // the names that a folder of this kind may have; any if empty
 
         Kind(String description, String marker, List<String> fields) {
+            this(description, marker, fields, Set.of());
+        }
+
+        Kind(String description, String marker, List<String> fields, Set<String> only) {
             this.description = description;
             this.marker = marker;
             this.fields = fields;
+            this.only = only;
         }
 
         /// @param folder any folder
@@ -44,7 +57,7 @@ public final class FolderWriter {
         /// @throws IOException if the marker cannot be read
         public boolean isKindOf(Path folder) throws IOException {
             Path file = folder.resolve(marker);
-            if (!Files.isRegularFile(file)) {
+            if (!Files.isRegularFile(file) || holdsMore(folder)) {
                 return false;
             }
             try {
@@ -54,6 +67,12 @@ public final class FolderWriter {
                 LOG.log(Level.DEBUG, "not " + description + " folder", e);
                 return false;
             }
+        }
+
+        private boolean holdsMore(Path folder) throws IOException {
+            return !only.isEmpty()
+                    && SideFiles.list(folder).stream()
+                            .anyMatch(path -> !only.contains(path.getFileName().toString()));
         }
 
         /// @return the file that every folder of this kind has

@@ -3,8 +3,6 @@ package espalier.eval.data;
 import espalier.engine.Progress;
 import espalier.engine.train.Example;
 import espalier.engine.train.Examples;
-import espalier.eval.JsonArray;
-import espalier.eval.JsonRow;
 import espalier.eval.TextFormatException;
 import espalier.eval.Utf8Reader;
 import espalier.tokenizer.Tokenizer;
@@ -23,7 +21,6 @@ import java.util.OptionalInt;
 /// what is learnt is the answer (LLM-Pruner, arXiv:2305.11627, release; Alpaca-LoRA). Texts (`text`, or plain text)
 /// are joined, begin token first and end token last of each, and cut into blocks; the last block may be shorter.
 public final class TrainingFile {
-    private static final String DOCUMENT_END = "<|endoftext|>";
     private static final int ROWS_PER_REPORT = 256;
 
     /// How rows become tokens.
@@ -123,15 +120,7 @@ public final class TrainingFile {
     }
 
     private TrainingData read() throws IOException {
-        in.skipByteOrderMark();
-        String name = in.file().getFileName().toString();
-        String beginning = in.peek();
-        TrainingFormat format = options.format().orElseGet(() -> TrainingFormat.detect(name, beginning));
-        switch (format) {
-            case TEXT -> readText();
-            case JSON_LINES -> readLines();
-            case JSON_ARRAY -> readArray();
-        }
+        TrainingFormat format = RowReader.read(in, options.format(), this::add);
         blocks.finish();
         if (textRows + instructionRows == 0) {
             throw new TextFormatException(in.file() + " holds no text");
@@ -153,55 +142,10 @@ public final class TrainingFile {
                 in.sha256());
     }
 
-    /// The line feed before the line that ends a document belongs to that line.
-    private void readText() throws IOException {
-        StringBuilder document = new StringBuilder();
-        for (String line = in.readLine(); line != null; line = in.readLine()) {
-            if (line.strip().equals(DOCUMENT_END)) {
-                int length = document.length();
-                document.setLength(length > 0 && document.charAt(length - 1) == '\n' ? length - 1 : length);
-                addDocument(document);
-            } else if (document.length() + line.length() >= Utf8Reader.MOST) {
-                throw new TextFormatException("%s has a document of %d characters or more, expected fewer; a line %s"
-                        .formatted(in.file(), Utf8Reader.MOST, DOCUMENT_END) + " ends a document");
-            } else {
-                document.append(line);
-            }
-        }
-        addDocument(document);
-    }
-
-    private void addDocument(StringBuilder document) {
-        String text = document.toString();
-        document.setLength(0);
-        if (!text.isBlank()) {
-            textRows++;
-            blocks.add(encoder.document(text));
-            reportProgress();
-        }
-    }
-
-    private void readLines() throws IOException {
-        long number = 0;
-        for (String line = in.readLine(); line != null; line = in.readLine()) {
-            number++;
-            if (!line.isBlank()) {
-                add(JsonRow.parse(in.file() + ": line " + number, line));
-            }
-        }
-    }
-
-    private void readArray() throws IOException {
-        JsonArray array = new JsonArray(in);
-        for (Optional<JsonRow> row = array.next(); row.isPresent(); row = array.next()) {
-            add(row.get());
-        }
-    }
-
-    private void add(JsonRow json) throws TextFormatException {
-        switch (TrainingRow.of(json)) {
-            case TrainingRow.Text row -> addText(row);
-            case TrainingRow.Instruction row -> addInstruction(row);
+    private void add(TrainingRow row) {
+        switch (row) {
+            case TrainingRow.Text text -> addText(text);
+            case TrainingRow.Instruction instruction -> addInstruction(instruction);
         }
         reportProgress();
     }
