@@ -2,6 +2,7 @@ package espalier.cli;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import espalier.engine.model.Architecture;
+import espalier.engine.model.InitialWeights;
 import espalier.engine.model.ModelShape;
 import espalier.engine.model.TensorShape;
 import espalier.engine.weights.CheckpointException;
@@ -105,7 +106,7 @@ final class InitCommand extends JobCommand {
         try (ProgressMeter meter = new ProgressMeter(terminal(), "parameters")) {
             AtomicLong done = new AtomicLong();
             RandomWeights weights = new RandomWeights(
-                    seed, type, count -> meter.at(done.addAndGet(count), parameters));
+                    new InitialWeights(seed), type, count -> meter.at(done.addAndGet(count), parameters));
             List<TensorToWrite> toWrite = tensors.stream().map(weights::tensor).toList();
             CheckpointWriter.write(
                     out,

@@ -2,6 +2,7 @@ package espalier.kernels.cpu;
 
 import espalier.bindings.NativeMemory;
 import espalier.kernels.Check;
+import espalier.kernels.DType;
 import espalier.kernels.Ops;
 import espalier.kernels.StoredMatrix;
 import espalier.kernels.Tensor;
@@ -23,6 +24,12 @@ public abstract class CpuOps implements Ops {
     @Override
     public final Weight prepare(StoredMatrix matrix) {
         return CpuWeight.of(matrix);
+    }
+
+    @Override
+    public final Weight weightOf(String name, Tensor matrix) {
+        return prepare(new StoredMatrix(
+                name, DType.F32, matrix.rows(), matrix.cols(), HostMemory.segment(matrix)));
     }
 
     @Override
