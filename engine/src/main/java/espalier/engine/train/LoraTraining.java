@@ -62,8 +62,8 @@ public final class LoraTraining {
             throws IOException {
         Model model = base.model();
         long weightBytes = base.checkpoint().bytes();
-        check(model.shape(), weightBytes, request);
-        Keep keep = plannedKeep(model.shape(), weightBytes, request);
+        Keep keep = memory(model.shape(), weightBytes, request).keep(request.memory());
+        // What is left of the memory goes to packed copies of the weights, which save less than kept activations.
         long spare = request.memory() - plan(model.shape(), weightBytes, request, keep).total();
         Ops ops = model.ops();
         try (PackedModel packed = PackedModel.of(model, spare);
@@ -88,9 +88,7 @@ public final class LoraTraining {
     /// @param request what to train, and how
     /// @throws IllegalArgumentException as [#run]
     public static void check(ModelShape shape, long weightBytes, Request request) {
-        requireContext(shape, request.training());
-        requireContext(shape, request.validation());
-        plannedKeep(shape, weightBytes, request);
+        memory(shape, weightBytes, request).keep(request.memory());
     }
 
     /// Refuses to go on from a state that is not of such a run.
@@ -129,23 +127,6 @@ public final class LoraTraining {
         }
     }
 
-    private static void requireContext(ModelShape shape, Examples examples) {
-        if (examples.longest() > shape.maxPositions()) {
-            throw new IllegalArgumentException("the longest sequence has %d tokens, the model's context is %d"
-                    .formatted(examples.longest(), shape.maxPositions()));
-        }
-    }
-
-    /// Activations are kept where they fit, since computing them again costs a third more; what is left of the memory
-    /// then goes to packed copies of the weights, which save less.
-    private static Keep plannedKeep(ModelShape shape, long weightBytes, Request request) {
-        if (plan(shape, weightBytes, request, Keep.ACTIVATIONS).total() <= request.memory()) {
-            return Keep.ACTIVATIONS;
-        }
-        plan(shape, weightBytes, request, Keep.LAYER_INPUTS).require(request.memory());
-        return Keep.LAYER_INPUTS;
-    }
-
     /// The memory that a run takes.
     ///
     /// @param shape of the model
@@ -154,21 +135,13 @@ public final class LoraTraining {
     /// @param keep what a forward keeps
     /// @return the plan
     public static MemoryPlan plan(ModelShape shape, long weightBytes, Request request, Keep keep) {
-        TrainingSettings settings = request.settings();
-        long longest = Math.max(request.training().longest(), request.validation().longest());
-        long tokens = Math.multiplyExact(Math.min(settings.microBatch(), settings.batch()), longest);
-        long parts = (settings.batch() + settings.microBatch() - 1L) / settings.microBatch();
-        long levels = Long.SIZE - Long.numberOfLeadingZeros(parts);
-        // Value, gradient, two moments; nodes of the tree; the best state; a state on its way to the disk.
-        long copies = 4 + levels + 1 + 4;
-        return MemoryPlan.training(shape, weightBytes, tokens, keep)
-                .with("adapters", request.initial().parameters() * Float.BYTES * copies)
-                .with("data", bytes(request.training()) + bytes(request.validation()));
+        return memory(shape, weightBytes, request).plan(keep);
     }
 
-    private static long bytes(Examples examples) {
-        // An array and a record for each sequence beside its ids.
-        return examples.tokens() * Integer.BYTES + 48L * examples.size();
+    private static TrainingMemory memory(ModelShape shape, long weightBytes, Request request) {
+        return new TrainingMemory(
+                shape, weightBytes, request.initial().parameters(), request.settings(), request.training(),
+                request.validation());
     }
 
     /// @return the adapters with these values
