@@ -58,6 +58,9 @@ final class FinetuneCommand extends JobCommand {
     private TrainingOptions training;
 
     @Mixin
+    private AdapterOptions adapters;
+
+    @Mixin
     private MemoryOption memory;
 
     @Mixin
@@ -85,6 +88,7 @@ final class FinetuneCommand extends JobCommand {
         AdapterTraining job = new AdapterTraining(
                 terminal(),
                 training,
+                adapters,
                 data,
                 Optional.ofNullable(initial),
                 !noMerge,
@@ -92,7 +96,7 @@ final class FinetuneCommand extends JobCommand {
         try (RunFolder run = RunFolder.claim(out, running.opening());
                 Ops ops = options.open();
                 ModelFolder base = ModelFolder.open(model, ops)) {
-            AdapterTraining.Prepared prepared = job.prepare(base, model);
+            PreparedData prepared = job.prepare(base, model);
             base.checkpoint().checkFinite(bytes -> {});
             return job.run(prepared, base, model, out, run, AdapterTraining.Stages.NONE)
                     .map(done -> result(done.json(), ops))

@@ -2,16 +2,11 @@ package espalier.cli;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import espalier.engine.model.Architecture;
-import espalier.engine.model.ModelShape;
+import espalier.engine.model.InitialWeights;
 import espalier.engine.model.TensorShape;
-import espalier.engine.weights.CheckpointException;
 import espalier.engine.weights.CheckpointWriter;
-import espalier.engine.weights.PretrainedConfig;
-import espalier.engine.weights.PrunedConfig;
-import espalier.engine.weights.SideFile;
 import espalier.engine.weights.StoredType;
 import espalier.engine.weights.TensorToWrite;
-import espalier.tokenizer.Tokenizer;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -35,14 +30,6 @@ import picocli.CommandLine.TypeConversionException;
             "  espalier init --config docs/shapes/tinyllama-1.1b/config.json --tokenizer M --dtype bf16 --out X",
         })
 final class InitCommand extends JobCommand {
-    private static final List<String> TOKENIZER_FILES = List.of(
-            "tokenizer.json",
-            "tokenizer_config.json",
-            "tokenizer.model",
-            "special_tokens_map.json",
-            "added_tokens.json",
-            "chat_template.jinja");
-
     @Option(
             names = "--config",
             required = true,
@@ -86,33 +73,22 @@ final class InitCommand extends JobCommand {
     Result run() throws Exception {
         Folders.checkOut(out, overwrite, "--config", config);
         Folders.checkOut(out, overwrite, "--tokenizer", tokenizer);
-        PretrainedConfig source =
-                PretrainedConfig.read(Files.isDirectory(config) ? config.resolve("config.json") : config);
-        Tokenizer read = Folders.tokenizer(tokenizer);
-        if (read.vocabSize() > source.vocabSize()) {
-            throw new CheckpointException(
-                    "%s: vocab_size is %d, expected at least %d, the tokens of the tokenizer in %s"
-                            .formatted(config, source.vocabSize(), read.vocabSize(), tokenizer));
-        }
-        ObjectNode written = new PrunedConfig(
-                        source.layers(), source.hiddenSize(), source.vocabSize(), source.rmsNormEps(), type)
-                .toJson(source);
-        List<TensorShape> tensors =
-                Architecture.forModelType(source.modelType()).tensors(ModelShape.of(source));
+        NewModel model = NewModel.read(config, tokenizer, type);
+        List<TensorShape> tensors = model.tensors();
         long parameters = tensors.stream().mapToLong(TensorShape::elements).sum();
         long bytes = parameters * type.bits() / 8;
         requireSpace(bytes);
         try (ProgressMeter meter = new ProgressMeter(terminal(), "parameters")) {
             AtomicLong done = new AtomicLong();
             RandomWeights weights = new RandomWeights(
-                    seed, type, count -> meter.at(done.addAndGet(count), parameters));
+                    new InitialWeights(seed), type, count -> meter.at(done.addAndGet(count), parameters));
             List<TensorToWrite> toWrite = tensors.stream().map(weights::tensor).toList();
             CheckpointWriter.write(
                     out,
-                    written,
-                    Architecture.expectedTensors(PretrainedConfig.parse(written, out.toString())),
+                    model.config().raw(),
+                    Architecture.expectedTensors(model.config()),
                     toWrite,
-                    tokenizerFiles(),
+                    model.tokenizerFiles(),
                     new CheckpointWriter.Options(CheckpointWriter.Options.DEFAULT.shardBytes(), overwrite));
             ObjectNode json = Json.object();
             json.put("out", out.toString());
@@ -122,14 +98,6 @@ final class InitCommand extends JobCommand {
             return new Result(
                     json, "%s: %,d parameters, %,d bytes, %.1f s".formatted(out, parameters, bytes, meter.seconds()));
         }
-    }
-
-    private List<SideFile> tokenizerFiles() {
-        return TOKENIZER_FILES.stream()
-                .map(Path::of)
-                .filter(name -> Files.isRegularFile(tokenizer.resolve(name)))
-                .map(name -> SideFile.copyOf(tokenizer, name))
-                .toList();
     }
 
     /// A full disk is better found now than after gigabytes.

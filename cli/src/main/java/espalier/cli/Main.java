@@ -26,6 +26,7 @@ public final class Main {
         CommandLine line = new CommandLine(new Root())
                 .addSubcommand(new PruneCommand(terminal).line())
                 .addSubcommand(new FinetuneCommand(terminal))
+                .addSubcommand(new PretrainCommand(terminal))
                 .addSubcommand(new PerplexityCommand(terminal))
                 .addSubcommand(new GenerateCommand(terminal))
                 .addSubcommand(new InspectCommand(terminal))
@@ -70,13 +71,14 @@ public final class Main {
             mixinStandardHelpOptions = true,
             versionProvider = Version.class,
             sortOptions = false,
-            description = "Prune, fine-tune, measure and run Llama-family language models.",
+            description = "Prune, train, measure and run Llama-family language models.",
             footer = {
                 "",
                 "Examples:",
                 "  espalier inspect M",
                 "  espalier prune --model M --out X --ratio 0.25 --layers 4:26 --calibration c4.jsonl.gz",
                 "  espalier finetune --model M --out X --data alpaca.jsonl.gz",
+                "  espalier pretrain --config config.json --tokenizer T --out X --data stories.txt.gz",
                 "  espalier perplexity --model M --data wiki.test.raw.gz --window 128 --windows 64",
                 "  espalier generate --model M --prompt \"Once upon a time\"",
                 "",

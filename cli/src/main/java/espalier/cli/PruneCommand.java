@@ -96,6 +96,7 @@ final class PruneCommand extends JobCommand {
     private EvalOptions eval;
 
     private final TrainingOptions recovery = new TrainingOptions();
+    private final AdapterOptions adapters = new AdapterOptions();
 
     PruneCommand(Terminal terminal) {
         super(terminal);
@@ -105,6 +106,7 @@ final class PruneCommand extends JobCommand {
     CommandLine line() {
         CommandLine line = new CommandLine(this);
         PrefixedOptions.add(line.getCommandSpec(), recovery, "recover-");
+        PrefixedOptions.add(line.getCommandSpec(), adapters, "recover-");
         return line;
     }
 
@@ -118,8 +120,8 @@ final class PruneCommand extends JobCommand {
         }
         RunFolder.Opening opening = running.opening();
         if (!recover.isEmpty()) {
-            AdapterTraining training =
-                    new AdapterTraining(terminal(), recovery, recover, Optional.empty(), true, memory.bytes());
+            AdapterTraining training = new AdapterTraining(
+                    terminal(), recovery, adapters, recover, Optional.empty(), true, memory.bytes());
             return new Recovery(this, model, out, training, eval).run(opening, options);
         }
         if (opening == RunFolder.Opening.RESUME || opening == RunFolder.Opening.RESUME_WITH_CHANGES) {

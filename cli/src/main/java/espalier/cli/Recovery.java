@@ -25,7 +25,7 @@ record Recovery(PruneCommand prune, Path model, Path out, AdapterTraining traini
     JobCommand.Result run(RunFolder.Opening opening, ModelOptions options) throws IOException, JobCommand.Stopped {
         long start = System.nanoTime();
         try (RunFolder run = RunFolder.claim(out, opening); Ops ops = options.open()) {
-            AdapterTraining.Prepared prepared;
+            PreparedData prepared;
             Optional<EvalOptions.Text> text;
             // Before the pruning, which takes time, whatever may be wrong with the data.
             try (ModelFolder dense = ModelFolder.open(model, ops)) {

@@ -37,6 +37,13 @@ final class TrainingMeter implements TrainingWatch, AutoCloseable {
     }
 
     @Override
+    public void sample(long step, String text) {
+        line.close();
+        // One line, and nothing that a terminal would obey.
+        terminal.err().println("step " + step + " writes: " + text.replaceAll("[\\s\\p{Cntrl}]+", " "));
+    }
+
+    @Override
     public void validating(long step, long done, long total) {
         if (line.isDue()) {
             line.show("step %d: validating, %d of %d sequences".formatted(step, done, total));

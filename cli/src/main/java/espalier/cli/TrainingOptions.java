@@ -1,22 +1,16 @@
 package espalier.cli;
 
-import espalier.engine.adapt.LoraSettings;
-import espalier.engine.model.Site;
 import espalier.engine.train.AdamW;
 import espalier.engine.train.LearningRate;
 import espalier.engine.train.TrainingSettings;
 import espalier.eval.data.TrainingFormat;
-import java.util.EnumSet;
-import java.util.LinkedHashMap;
 import java.util.Locale;
-import java.util.Map;
-import java.util.Set;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.TypeConversionException;
 
-/// How adapters are trained: the options of `finetune`, and with a prefix those of `prune --recover`. Defaults are those
-/// of LLM-Pruner's paper.
+/// How a model is trained, whatever of it: options of `finetune`, with a prefix those of `prune --recover`, and those
+/// of `pretrain` with [PretrainDefaults]. The defaults here are those of LLM-Pruner's paper.
 final class TrainingOptions {
     private static final int PAPER_WARMUP = 100;
     private static final int PAPER_VALIDATION_ROWS = 2000;
@@ -34,62 +28,28 @@ final class TrainingOptions {
             names = "--batch",
             paramLabel = "B",
             defaultValue = "64",
-            description = "Sequences of a step (default: 64).")
+            description = "Sequences of a step (default: ${DEFAULT-VALUE}).")
     private int batch;
 
     @Option(
             names = "--micro-batch",
             paramLabel = "b",
             defaultValue = "4",
-            description = "Sequences that are run at once (default: 4).")
+            description = "Sequences that are run at once (default: ${DEFAULT-VALUE}).")
     private int microBatch;
 
     @Option(
             names = "--max-length",
             paramLabel = "T",
             defaultValue = "256",
-            description = "Longest sequence in tokens; what is longer is cut (default: 256).")
+            description = "Longest sequence in tokens; what is longer is cut (default: ${DEFAULT-VALUE}).")
     int maxLength;
-
-    @Option(names = "--lora-rank", paramLabel = "R", defaultValue = "8", description = "Rank (default: 8).")
-    private int rank;
-
-    @Option(
-            names = "--lora-alpha",
-            paramLabel = "A",
-            defaultValue = "16",
-            description = "Alpha; adapters are scaled by alpha / rank (default: 16).")
-    private double alpha;
-
-    @Option(
-            names = "--lora-dropout",
-            paramLabel = "P",
-            defaultValue = "0.05",
-            description = "Share of an adapter's input that is dropped in training (default: 0.05).")
-    private double dropout;
-
-    @Option(
-            names = "--targets",
-            paramLabel = "NAMES",
-            split = ",",
-            description = "Projections that get adapters, e.g. q_proj,v_proj or q,v (default: all seven).")
-    private String[] targets;
-
-    @Option(
-            names = "--rank-of",
-            paramLabel = "MODULE=R",
-            description = "Another rank for some projections, by the end of their name, e.g. down_proj=16; may be "
-                    + "repeated.")
-    private Map<String, Integer> ranks = new LinkedHashMap<>();
-
-    @Option(names = "--alpha-of", paramLabel = "MODULE=A", description = "Another alpha, likewise.")
-    private Map<String, Double> alphas = new LinkedHashMap<>();
 
     @Option(
             names = "--lr",
             paramLabel = "L",
             defaultValue = "1e-4",
-            description = "Learning rate after the warm-up (default: 1e-4).")
+            description = "Learning rate after the warm-up (default: ${DEFAULT-VALUE}).")
     private double learningRate;
 
     @Option(
@@ -97,7 +57,7 @@ final class TrainingOptions {
             paramLabel = "linear|cosine|constant",
             converter = ScheduleConverter.class,
             defaultValue = "linear",
-            description = "How the learning rate goes on from there (default: linear, to 0).")
+            description = "How the learning rate goes on from there, the first two to 0 (default: ${DEFAULT-VALUE}).")
     private LearningRate.Shape schedule;
 
     @Option(
@@ -106,7 +66,11 @@ final class TrainingOptions {
             description = "Steps in which the learning rate rises (default: 100, at most a tenth of the steps).")
     private Long warmup;
 
-    @Option(names = "--weight-decay", paramLabel = "D", defaultValue = "0", description = "AdamW's (default: 0).")
+    @Option(
+            names = "--weight-decay",
+            paramLabel = "D",
+            defaultValue = "0",
+            description = "AdamW's (default: ${DEFAULT-VALUE}).")
     private double weightDecay;
 
     @Option(
@@ -127,25 +91,15 @@ final class TrainingOptions {
             names = "--eval-every",
             paramLabel = "N",
             defaultValue = "100",
-            description = "Steps between validations (default: 100).")
+            description = "Steps between validations (default: ${DEFAULT-VALUE}).")
     private long evalEvery;
 
     @Option(
             names = "--save-every",
             paramLabel = "N",
             defaultValue = "200",
-            description = "Steps between saved states (default: 200); each validation saves one too.")
+            description = "Steps between saved states (default: ${DEFAULT-VALUE}); each validation saves one too.")
     private long saveEvery;
-
-    @Option(
-            names = "--no-template",
-            description = "Instruction rows without the Alpaca template (LLM-Pruner's no_instruction).")
-    boolean noTemplate;
-
-    @Option(
-            names = "--train-on-inputs",
-            description = "Learn the prompts of instruction rows too (default: their answers only).")
-    boolean trainOnInputs;
 
     @Option(
             names = "--plain-special-tokens",
@@ -184,27 +138,9 @@ final class TrainingOptions {
                 learningRate, schedule, warmup == null ? Math.min(PAPER_WARMUP, total / 10) : warmup, total);
     }
 
-    AdamW.Settings optimiser() {
-        return AdamW.Settings.DEFAULT.withWeightDecay(weightDecay);
-    }
-
-    /// @param layers of the model
-    LoraSettings lora(int layers) {
-        return LoraSettings.of(rank, alpha, dropout, sites()).withPatterns(layers, ranks, alphas);
-    }
-
-    private Set<Site> sites() {
-        if (targets == null) {
-            return LoraSettings.ALL_LINEAR;
-        }
-        EnumSet<Site> sites = EnumSet.noneOf(Site.class);
-        for (String name : targets) {
-            if (name.isBlank()) {
-                throw new IllegalArgumentException("the targets " + String.join(",", targets) + " have an empty name");
-            }
-            sites.add(LoraSettings.target(name.endsWith("_proj") ? name : name + "_proj"));
-        }
-        return sites;
+    /// @param usual all but the weight decay
+    AdamW.Settings optimiser(AdamW.Settings usual) {
+        return usual.withWeightDecay(weightDecay);
     }
 
     /// @param examples there are

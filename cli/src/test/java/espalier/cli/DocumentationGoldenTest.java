@@ -75,6 +75,11 @@ class DocumentationGoldenTest {
                                 "--json")
                         .json());
         assertDocumented(
+                "pretrain",
+                Cli.run("pretrain", "--config", model, "--tokenizer", model, "--data", text, "--out",
+                                folder.resolve("new"), "--steps", 1, "--json")
+                        .json());
+        assertDocumented(
                 "perplexity", Cli.run("perplexity", "--model", model, "--data", text, "--windows", 1, "--json").json());
         assertDocumented(
                 "generate", Cli.run("generate", "--model", model, "--prompt", "a", "--max-tokens", 2, "--json").json());

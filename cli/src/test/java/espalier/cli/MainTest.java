@@ -20,14 +20,14 @@ class MainTest {
     void helpListsTheCommandsWithExamples() {
         Cli help = Cli.run("--help");
         assertEquals(0, help.exit());
-        for (String word : "prune finetune perplexity generate inspect init bench Examples: Exit".split(" ")) {
+        for (String word : "prune finetune pretrain perplexity generate inspect init bench Examples: Exit".split(" ")) {
             assertTrue(help.out().contains(word), word);
         }
         assertEquals("", help.err());
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"prune", "finetune", "perplexity", "generate", "inspect", "init", "bench"})
+    @ValueSource(strings = {"prune", "finetune", "pretrain", "perplexity", "generate", "inspect", "init", "bench"})
     void everyCommandHasHelpWithAnExample(String command) {
         Cli help = Cli.run(command, "--help");
         assertEquals(0, help.exit());
@@ -46,7 +46,7 @@ class MainTest {
     @Test
     void mistakesInTheCommandLineAreBadInput() {
         Cli.run().refused("a command is missing (see espalier --help)");
-        Cli.run("prun").refused("Unmatched argument at index 0: 'prun'; did you mean prune, finetune? (see espalier --help)");
+        Cli.run("prun").refused("Unmatched argument at index 0: 'prun'; did you mean prune, pretrain, finetune? (see espalier --help)");
         Cli.run("inspect", "--modle", "x").refused(
                 "Unknown option: '--modle'; did you mean --model, --mode? (see espalier inspect --help)");
         Cli.run("perplexity", "--model", "x").refused(

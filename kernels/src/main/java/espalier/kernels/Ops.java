@@ -28,6 +28,13 @@ public interface Ops extends AutoCloseable {
     /// @return a handle that only this backend understands
     Weight prepare(StoredMatrix matrix);
 
+    /// A weight that is a tensor, for models whose weights are trained: each call reads what the tensor holds then.
+    ///
+    /// @param name how a checkpoint calls it, for messages
+    /// @param matrix stays alive as long as the weight is used
+    /// @return a handle that only this backend understands; not for [#pack], whose copy would not follow
+    Weight weightOf(String name, Tensor matrix);
+
     /// A weight with a copy of it, as stored, in the order in which [#linear] of many rows reads it: calls need not lay
     /// it out again, which for a few dozen rows is half of their time. Everything else reads the original. The same
     /// bits as without.

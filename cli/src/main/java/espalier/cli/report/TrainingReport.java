@@ -11,7 +11,7 @@ import java.util.List;
 import java.util.OptionalDouble;
 import java.util.stream.IntStream;
 
-/// The [Report] of a fine-tuning run, from what its run directory holds.
+/// The [Report] of a training run, from what its run directory holds.
 public final class TrainingReport {
     /// From this ratio between the largest and the smallest value on, a chart gets a logarithmic axis.
     private static final double WIDE = 50;
@@ -27,7 +27,7 @@ public final class TrainingReport {
     /// @param metrics steps rising: an object a step with `step`, `loss`, `learning_rate`, `gradient_norm`,
     ///     `tokens_per_second`, and `skipped: true` for a step that was not applied (its loss and gradient norm may then
     ///     be missing, null or not finite, and leave a gap); where measured `validation_loss`, in that object or in one of
-    ///     its own with `step`
+    ///     its own with `step`; where it was made `sample`, a text, likewise
     /// @param result `steps`, `tokens`, `seconds`, `tokens_per_second`; optional `loss`, `validation_loss`,
     ///     `best_step`, `initial_validation_loss`, `skipped_steps`, `skipped_rows`, `peak_bytes`; all of it is shown
     /// @param stages rows of the table before/after, or none: `stage`, `parameters`, optional `perplexity`, `seconds`
@@ -52,6 +52,11 @@ public final class TrainingReport {
         }
         if (!lines.isEmpty()) {
             sections.addAll(charts(lines, results.optional("initial_validation_loss")));
+        }
+        List<List<String>> samples = samples(lines);
+        if (!samples.isEmpty()) {
+            sections.add(new Section.Table(
+                    "What it wrote on the way", List.of(new Column("step", true), new Column("text", false)), samples));
         }
         sections.add(new Section.Settings("Result", results.flat()));
         sections.add(new Section.Settings("Settings", new Fields("configuration", configuration).flat()));
@@ -132,7 +137,7 @@ public final class TrainingReport {
     }
 
     private static List<Chart> charts(List<Fields> all, OptionalDouble initialValidation) {
-        List<Fields> lines = all.stream().filter(line -> !isValidationOnly(line)).toList();
+        List<Fields> lines = all.stream().filter(line -> !isBesideSteps(line)).toList();
         double[] steps = lines.stream().mapToDouble(line -> line.whole("step")).toArray();
         double[] losses = measured(lines, "loss");
         List<Series> loss = new ArrayList<>();
@@ -159,8 +164,16 @@ public final class TrainingReport {
                         List.of(new Series("tokens per second", steps, speeds))));
     }
 
-    private static boolean isValidationOnly(Fields line) {
-        return line.node().has("validation_loss") && !line.node().has("loss");
+    /// A line of a validation or a sample alone.
+    private static boolean isBesideSteps(Fields line) {
+        return (line.node().has("validation_loss") || line.node().has("sample")) && !line.node().has("loss");
+    }
+
+    private static List<List<String>> samples(List<Fields> lines) {
+        return lines.stream()
+                .filter(line -> line.node().has("sample"))
+                .map(line -> List.of(Numbers.whole(line.whole("step")), line.text("sample")))
+                .toList();
     }
 
     /// A value of each step; NaN where a skipped step has none.

@@ -19,15 +19,13 @@ public final class DecoderLayer {
         this.feedForward = feedForward;
     }
 
-    /// @param source of the tensors
+    /// @param tensors of the model
     /// @param shape of the model
     /// @param layer index of the layer
-    /// @param ops the backend
-    /// @param memory keeps norm weights and biases
     /// @return the layer
     /// @throws IllegalArgumentException naming the first tensor that is missing or has another shape
-    public static DecoderLayer load(WeightSource source, ModelShape shape, int layer, Ops ops, Workspace memory) {
-        Loader loader = new Loader(source, shape, layer, ops, memory);
+    static DecoderLayer of(ModelTensors tensors, ModelShape shape, int layer) {
+        Loader loader = new Loader(tensors, shape, layer);
         LayerShape widths = shape.layers().get(layer);
         boolean qkvBias = shape.biases().qkv();
         boolean mlpBias = shape.biases().mlp();
@@ -46,15 +44,15 @@ public final class DecoderLayer {
         return new DecoderLayer(attention, feedForward);
     }
 
-    private record Loader(WeightSource source, ModelShape shape, int layer, Ops ops, Workspace memory) {
+    private record Loader(ModelTensors tensors, ModelShape shape, int layer) {
         Norm norm(NormSite site) {
-            return Model.loadNorm(source, shape, site, layer, ops, memory);
+            return Norm.of(tensors, shape, site, layer);
         }
 
         Projection projection(Site site, int out, int in, boolean hasBias) {
             String module = site.module(layer);
-            Weight weight = ops.prepare(source.matrix(module + ".weight", out, in));
-            Tensor bias = hasBias ? Model.loadVector(source, module + ".bias", out, ops, memory) : Tensor.NONE;
+            Weight weight = tensors.matrix(module + ".weight", out, in);
+            Tensor bias = hasBias ? tensors.vector(module + ".bias", out) : Tensor.NONE;
             return new Projection(site, weight, bias);
         }
     }

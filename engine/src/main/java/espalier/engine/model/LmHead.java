@@ -74,7 +74,7 @@ public final class LmHead {
     /// @param ws for temporaries
     /// @return losses
     public TokenLosses loss(Hidden hidden, int[] targets, Workspace ws) {
-        return crossEntropy(Tensor.NONE, hidden, targets, 0, ws);
+        return crossEntropy(Tensor.NONE, Tensor.NONE, hidden, targets, 0, ws);
     }
 
     /// Cross-entropy of each token, with the gradient of `scale` times their sum. The work is in the tokens that have a
@@ -87,12 +87,30 @@ public final class LmHead {
     /// @param ws for temporaries
     /// @return losses
     public TokenLosses lossBackward(Tensor dNormed, Hidden hidden, int[] targets, float scale, Workspace ws) {
+        return lossBackward(dNormed, Tensor.NONE, hidden, targets, scale, ws);
+    }
+
+    /// Like the other, and the gradient of the weight is added up while the logits are there.
+    ///
+    /// @param dNormed as above
+    /// @param dWeight `[vocab, hidden]`, +=; [Tensor#NONE] if not wanted
+    /// @param hidden as above
+    /// @param targets as above
+    /// @param scale as above
+    /// @param ws for temporaries
+    /// @return losses
+    public TokenLosses lossBackward(
+            Tensor dNormed, Tensor dWeight, Hidden hidden, int[] targets, float scale, Workspace ws) {
         Check.shape("dNormed", dNormed, hidden.normed().rows(), hidden.normed().cols());
-        return crossEntropy(dNormed, hidden, targets, scale, ws);
+        if (dWeight.isPresent()) {
+            Check.shape("dWeight", dWeight, weight.rows(), weight.cols());
+        }
+        return crossEntropy(dNormed, dWeight, hidden, targets, scale, ws);
     }
 
     /// Only rows with a target reach the vocabulary: the others are left out before and get zeros after.
-    private TokenLosses crossEntropy(Tensor dNormed, Hidden hidden, int[] targets, float scale, Workspace ws) {
+    private TokenLosses crossEntropy(
+            Tensor dNormed, Tensor dWeight, Hidden hidden, int[] targets, float scale, Workspace ws) {
         Tensor normed = hidden.normed();
         if (targets.length != normed.rows()) {
             throw new IllegalArgumentException(
@@ -100,14 +118,14 @@ public final class LmHead {
         }
         int[] rows = IntStream.range(0, targets.length).filter(row -> targets[row] != NO_TARGET).toArray();
         if (rows.length == targets.length) {
-            return TokenLosses.of(rowLosses(dNormed, normed, targets, scale, ws), rows.length);
+            return TokenLosses.of(rowLosses(dNormed, dWeight, normed, targets, scale, ws), rows.length);
         }
         long mark = ws.mark();
         Tensor some = ws.take(rows.length, normed.cols());
         ops.gatherRows(some, normed, rows);
         Tensor dSome = dNormed.isPresent() ? ws.take(rows.length, normed.cols()) : Tensor.NONE;
         int[] someTargets = Arrays.stream(rows).map(row -> targets[row]).toArray();
-        double[] someLosses = rowLosses(dSome, some, someTargets, scale, ws);
+        double[] someLosses = rowLosses(dSome, dWeight, some, someTargets, scale, ws);
         if (dNormed.isPresent()) {
             ops.fill(dNormed, 0);
             ops.scatterRows(dNormed, dSome, rows);
@@ -120,8 +138,9 @@ public final class LmHead {
         return TokenLosses.of(losses, rows.length);
     }
 
-    /// The loss of each row; dNormed = its gradient, where wanted.
-    private double[] rowLosses(Tensor dNormed, Tensor normed, int[] targets, float scale, Workspace ws) {
+    /// The loss of each row; dNormed = its gradient and dWeight += the weight's, where wanted.
+    private double[] rowLosses(
+            Tensor dNormed, Tensor dWeight, Tensor normed, int[] targets, float scale, Workspace ws) {
         double[] losses = new double[targets.length];
         forEachChunk(normed, ws, (from, logits) -> {
             int to = from + logits.rows();
@@ -130,6 +149,9 @@ public final class LmHead {
             System.arraycopy(chunk, 0, losses, from, chunk.length);
             if (dNormed.isPresent()) {
                 ops.linearBackward(dNormed.rowRange(from, to), logits, weight, false);
+            }
+            if (dWeight.isPresent()) {
+                ops.weightGradient(dWeight, logits, 0, normed.rowRange(from, to), true);
             }
         });
         return losses;

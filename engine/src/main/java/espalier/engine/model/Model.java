@@ -3,7 +3,6 @@ package espalier.engine.model;
 import espalier.engine.weights.LayerShape;
 import espalier.kernels.Ops;
 import espalier.kernels.RopeTable;
-import espalier.kernels.StoredMatrix;
 import espalier.kernels.Tensor;
 import espalier.kernels.Weight;
 import espalier.kernels.Workspace;
@@ -16,6 +15,11 @@ import java.util.stream.IntStream;
 /// A Llama-family decoder: embedding, layers, final norm. There is one forward pass for every role; what varies comes
 /// in the [Pass].
 public final class Model implements AutoCloseable {
+    /// The embedding's name in a checkpoint.
+    static final String EMBEDDING = "model.embed_tokens.weight";
+    /// And lm_head's, where they are not tied.
+    static final String LM_HEAD = "lm_head.weight";
+
     private final ModelShape shape;
     private final Ops ops;
     private final Workspace memory;
@@ -52,34 +56,52 @@ public final class Model implements AutoCloseable {
     public static Model load(WeightSource source, ModelShape shape, Ops ops) {
         Workspace memory = ops.newWorkspace();
         try {
-            List<DecoderLayer> all = IntStream.range(0, shape.layers().size())
-                    .mapToObj(layer -> DecoderLayer.load(source, shape, layer, ops, memory))
-                    .toList();
-            return load(source, shape, ops, memory, all::get);
+            return of(ModelTensors.of(source, ops, memory), shape, ops, memory);
         } catch (Throwable e) {
             memory.close();
             throw e;
         }
     }
 
+    /// A model whose weights are trained.
+    ///
+    /// @param weights stay open as long as the model
+    /// @param shape which tensors to expect
+    /// @param ops the backend
+    /// @return the model with all its layers
+    /// @throws IllegalArgumentException as above
+    public static Model of(ModelTensors weights, ModelShape shape, Ops ops) {
+        Workspace memory = ops.newWorkspace();
+        try {
+            return of(weights, shape, ops, memory);
+        } catch (Throwable e) {
+            memory.close();
+            throw e;
+        }
+    }
+
+    private static Model of(ModelTensors tensors, ModelShape shape, Ops ops, Workspace memory) {
+        List<DecoderLayer> all = IntStream.range(0, shape.layers().size())
+                .mapToObj(layer -> DecoderLayer.of(tensors, shape, layer))
+                .toList();
+        return of(tensors, shape, ops, memory, all::get);
+    }
+
     /// A model that asks for each layer when it comes to it, so that not all need to be in memory.
     ///
-    /// @param source of the tensors outside the layers
+    /// @param tensors those outside the layers
     /// @param shape which tensors to expect
     /// @param ops the backend
     /// @param memory freed with the model
     /// @param layers gives layer `i`; the one given before is not used any more
     /// @return the model
     /// @throws IllegalArgumentException as above
-    public static Model load(
-            WeightSource source, ModelShape shape, Ops ops, Workspace memory, IntFunction<DecoderLayer> layers) {
+    static Model of(
+            ModelTensors tensors, ModelShape shape, Ops ops, Workspace memory, IntFunction<DecoderLayer> layers) {
         requireOneHeadDim(shape);
-        StoredMatrix table = source.matrix("model.embed_tokens.weight", shape.vocab(), shape.hidden());
-        Weight embedding = ops.prepare(table);
-        Weight head = shape.tied()
-                ? embedding
-                : ops.prepare(source.matrix("lm_head.weight", shape.vocab(), shape.hidden()));
-        Norm finalNorm = loadNorm(source, shape, NormSite.FINAL, 0, ops, memory);
+        Weight embedding = tensors.matrix(EMBEDDING, shape.vocab(), shape.hidden());
+        Weight head = shape.tied() ? embedding : tensors.matrix(LM_HEAD, shape.vocab(), shape.hidden());
+        Norm finalNorm = Norm.of(tensors, shape, NormSite.FINAL, 0);
         return new Model(shape, ops, memory, embedding, layers, finalNorm, head);
     }
 
@@ -130,18 +152,6 @@ public final class Model implements AutoCloseable {
             throw new IllegalArgumentException("layers have heads of " + Arrays.toString(sizes)
                     + " channels; a model with more than one head_dim cannot be run");
         }
-    }
-
-    static Norm loadNorm(
-            WeightSource source, ModelShape shape, NormSite site, int layer, Ops ops, Workspace memory) {
-        Tensor weight = loadVector(source, site.weight(layer), shape.hidden(), ops, memory);
-        return new Norm(site, weight, (float) shape.normEps());
-    }
-
-    static Tensor loadVector(WeightSource source, String name, int length, Ops ops, Workspace memory) {
-        Tensor vector = memory.take(1, length);
-        ops.fromHost(source.vector(name, length), vector);
-        return vector;
     }
 
     /// @return its shape

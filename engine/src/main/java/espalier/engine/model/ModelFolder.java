@@ -37,10 +37,7 @@ public final class ModelFolder implements AutoCloseable {
         Checkpoint checkpoint = Checkpoint.open(folder);
         try {
             PretrainedConfig config = checkpoint.config();
-            if (!config.unsupported().isEmpty()) {
-                throw new CheckpointException(folder.resolve("config.json") + ": this model cannot be run yet: "
-                        + String.join("; ", config.unsupported()));
-            }
+            config.requireSupported(folder.resolve("config.json").toString());
             checkpoint.verifyTensors(Architecture.expectedTensors(config));
             CheckpointWeights weights = new CheckpointWeights(checkpoint);
             return new ModelFolder(checkpoint, weights, Model.load(weights, ModelShape.of(config), ops));

@@ -9,6 +9,10 @@ import espalier.kernels.Tensor;
 /// @param weight `[1, hidden]`
 /// @param eps added to the mean square
 record Norm(NormSite site, Tensor weight, float eps) {
+    static Norm of(ModelTensors tensors, ModelShape shape, NormSite site, int layer) {
+        return new Norm(site, tensors.vector(site.weight(layer), shape.hidden()), (float) shape.normEps());
+    }
+
     /// y = norm(x), rstd `[tokens, 1]` =.
     void forward(Tensor y, Tensor rstd, Tensor x, LayerCall call) {
         call.ops().rmsNorm(y, rstd, x, weight, eps, call.normDivisor(weight.cols()));

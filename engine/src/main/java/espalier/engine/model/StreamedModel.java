@@ -33,7 +33,8 @@ public final class StreamedModel implements AutoCloseable {
         this.layerMemory = ops.newWorkspace();
         Workspace modelMemory = ops.newWorkspace();
         try {
-            this.model = Model.load(tensors.apply(outer), shape, ops, modelMemory, this::layer);
+            this.model = Model.of(
+                    ModelTensors.of(tensors.apply(outer), ops, modelMemory), shape, ops, modelMemory, this::layer);
         } catch (Throwable e) {
             modelMemory.close();
             closeTensors();
@@ -74,7 +75,8 @@ public final class StreamedModel implements AutoCloseable {
             layerArena.close();
             layerArena = Arena.ofShared();
             layerMemory.release(0);
-            layer = DecoderLayer.load(tensors.apply(layerArena), shape, index, ops, layerMemory);
+            layer = DecoderLayer.of(
+                    ModelTensors.of(tensors.apply(layerArena), ops, layerMemory), shape, index);
             layerIndex = index;
         }
         return layer;

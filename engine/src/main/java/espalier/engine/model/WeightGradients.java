@@ -33,6 +33,14 @@ public interface WeightGradients {
         return Tensor.NONE;
     }
 
+    /// Asked for by who takes a loss, before the backward.
+    ///
+    /// @return `[vocab, hidden]` that the gradient of lm_head is added to, chunk by chunk as the loss makes it, or
+    ///     [Tensor#NONE]; then [VocabularyGradient] can still produce it in tiles, which computes logits again
+    default Tensor lmHead() {
+        return Tensor.NONE;
+    }
+
     /// @return whether [#vocabulary] is wanted
     default boolean wantsVocabulary() {
         return false;

@@ -10,19 +10,16 @@ import espalier.engine.adapt.LoraState;
 import espalier.engine.adapt.PeftAdapter;
 import espalier.engine.model.ModelFolder;
 import espalier.engine.model.Probe;
-import espalier.engine.weights.CannotWriteException;
 import espalier.engine.weights.CheckpointWriter;
 import espalier.engine.weights.DurableFiles;
 import espalier.engine.weights.FileHash;
 import espalier.engine.weights.StoredTensor;
-import espalier.kernels.Ops;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.util.HexFormat;
-import java.util.Locale;
 import java.util.Optional;
 import java.util.Set;
 
@@ -63,43 +60,13 @@ public final class Finetuning {
         model.put("name", request.baseName());
         model.put("fingerprint", base.fingerprint());
         json.set("data", data);
-        ObjectNode examples = json.putObject("examples");
-        examples.put("training", training.training().fingerprint());
-        examples.put("training_rows", training.training().size());
-        examples.put("validation", training.validation().fingerprint());
-        examples.put("validation_rows", training.validation().size());
         json.set("lora", describe(training.initial()));
-        json.set("training", describe(training.settings()));
-        ObjectNode rate = json.putObject("learning_rate");
-        rate.put("peak", training.learningRate().peak());
-        rate.put("schedule", training.learningRate().shape().name().toLowerCase(Locale.ROOT));
-        rate.put("warmup", training.learningRate().warmup());
-        ObjectNode optimiser = json.putObject("optimiser");
-        optimiser.put("name", "adamw");
-        optimiser.put("beta1", training.optimiser().beta1());
-        optimiser.put("beta2", training.optimiser().beta2());
-        optimiser.put("eps", training.optimiser().eps());
-        optimiser.put("weight_decay", training.optimiser().weightDecay());
+        RunDescription.putTraining(
+                json, training.training(), training.validation(), training.settings(), training.learningRate(),
+                training.optimiser());
         json.put("merge", request.merge());
-        Ops ops = base.model().ops();
-        ObjectNode machine = json.putObject("machine");
-        machine.put("backend", ops.name());
-        machine.put("lane_bits", ops.laneBits());
-        machine.put("threads", ops.threads());
-        machine.put("program", request.program());
+        RunDescription.putMachine(json, base.model().ops(), request.program());
         return new RunConfig(json, FREE);
-    }
-
-    private static ObjectNode describe(TrainingSettings settings) {
-        ObjectNode json = JsonNodeFactory.instance.objectNode();
-        json.put("steps", settings.steps());
-        json.put("batch", settings.batch());
-        json.put("micro_batch", settings.microBatch());
-        json.put("seed", settings.seed());
-        json.put("clip", settings.clip());
-        json.put("eval_every", settings.evalEvery());
-        json.put("save_every", settings.saveEvery());
-        return json;
     }
 
     private static ObjectNode describe(LoraState initial) {
@@ -155,7 +122,7 @@ public final class Finetuning {
                 return before;
             }
             if (!isThere) {
-                watch.say("the result is missing or was changed since it was written: it is written again");
+                watch.say(RunDescription.LOST);
             }
         }
         LoraTraining.Trained trained = LoraTraining.run(base, request.training(), run, watch);
@@ -163,16 +130,9 @@ public final class Finetuning {
             return Optional.empty();
         }
         base.checkpoint().verifyUnchanged();
-        ObjectNode result = result(trained.outcome());
-        Path folder = run.resultFolder();
-        try {
-            write(base, request, folder, trained.best(), result);
-        } catch (CannotWriteException e) {
-            throw run.resumable(e);
-        }
-        run.publish(folder);
-        run.finish(result);
-        return Optional.of(result);
+        return Optional.of(run.publish(
+                RunDescription.result(trained.outcome()),
+                (folder, result) -> write(base, request, folder, trained.best(), result)));
     }
 
     /// @return whether the files that were published are there, with the weights that were written
@@ -210,19 +170,5 @@ public final class Finetuning {
         result.put("logits_difference", written.logitsDifference());
         result.put("rounding_difference", written.roundingDifference());
         result.put("sha256", FileHash.ofWeights(folder));
-    }
-
-    private static ObjectNode result(Trainer.Outcome outcome) {
-        ObjectNode json = JsonNodeFactory.instance.objectNode();
-        json.put("steps", outcome.steps());
-        json.put("tokens", outcome.tokens());
-        FiniteJson.put(json, "loss", outcome.loss());
-        FiniteJson.put(json, "validation_loss", outcome.validationLoss());
-        FiniteJson.put(json, "initial_validation_loss", outcome.initialValidationLoss());
-        json.put("best_step", outcome.bestStep());
-        json.put("skipped_steps", outcome.skippedSteps());
-        json.put("seconds", outcome.seconds());
-        json.put("tokens_per_second", outcome.tokensPerSecond());
-        return json;
     }
 }

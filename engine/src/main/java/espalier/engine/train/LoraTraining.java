@@ -67,7 +67,6 @@ public final class LoraTraining {
             throws IOException {
         Model model = base.model();
         long weightBytes = base.checkpoint().bytes();
-        check(model.shape(), weightBytes, request);
         Workload work = workload(model.shape(), weightBytes, request).withCopies(model.packedBytes());
         StepPlan plan = StepPlan.choose(work, request.memory());
         LOG.log(Level.INFO, plan.describe(model.shape().layers().size()));
@@ -95,8 +94,6 @@ public final class LoraTraining {
     /// @param request what to train, and how
     /// @throws IllegalArgumentException as [#run]
     public static void check(ModelShape shape, long weightBytes, Request request) {
-        requireContext(shape, request.training());
-        requireContext(shape, request.validation());
         StepPlan.smallest(workload(shape, weightBytes, request)).require(request.memory());
     }
 
@@ -136,38 +133,21 @@ public final class LoraTraining {
         }
     }
 
-    private static void requireContext(ModelShape shape, Examples examples) {
-        if (examples.longest() > shape.maxPositions()) {
-            throw new IllegalArgumentException("the longest sequence has %d tokens, the model's context is %d"
-                    .formatted(examples.longest(), shape.maxPositions()));
-        }
-    }
-
     /// What a run goes through, for a [StepPlan].
     ///
     /// @param shape of the model
     /// @param weightBytes of its mapped files
     /// @param request what to train
     /// @return the work of a micro-batch, and what is held beside
+    /// @throws IllegalArgumentException if a sequence is longer than the context
     public static Workload workload(ModelShape shape, long weightBytes, Request request) {
-        TrainingSettings settings = request.settings();
         LoraSettings lora = request.initial().settings();
-        long longest = Math.max(request.training().longest(), request.validation().longest());
-        long tokens = Math.multiplyExact(Math.min(settings.microBatch(), settings.batch()), longest);
-        long parts = (settings.batch() + settings.microBatch() - 1L) / settings.microBatch();
-        long levels = Long.SIZE - Long.numberOfLeadingZeros(parts);
-        // Value, gradient, two moments; nodes of the tree; the best state; a state on its way to the disk.
-        long copies = 4 + levels + 1 + 4;
         int rank = request.initial().factors().stream().mapToInt(factors -> factors.module().rank()).max().orElse(0);
-        return Workload.of(shape, tokens, weightBytes)
-                .withAdapters(new Workload.AdaptersPerLayer(lora.targets(), rank, lora.dropout() > 0))
-                .with("adapters", request.initial().parameters() * Float.BYTES * copies)
-                .with("data", bytes(request.training()) + bytes(request.validation()));
-    }
-
-    private static long bytes(Examples examples) {
-        // An array and a record for each sequence beside its ids.
-        return examples.tokens() * Integer.BYTES + 48L * examples.size();
+        return new TrainingMemory(
+                        shape, weightBytes, request.initial().parameters(), request.settings(), request.training(),
+                        request.validation())
+                .workload()
+                .withAdapters(new Workload.AdaptersPerLayer(lora.targets(), rank, lora.dropout() > 0));
     }
 
     /// @return the adapters with these values

@@ -59,7 +59,9 @@ public final class NextTokenLoss implements Objective, AutoCloseable {
         try {
             Hidden hidden = model.forward(batch, pass, keep, ws);
             Tensor dNormed = ws.take(batch.tokens(), model.shape().hidden());
-            TokenLosses losses = model.lmHead().lossBackward(dNormed, hidden, targets, (float) part.scale(), ws);
+            TokenLosses losses = model.lmHead()
+                    .lossBackward(
+                            dNormed, pass.weightGradients().lmHead(), hidden, targets, (float) part.scale(), ws);
             if (losses.count() > 0) {
                 model.backward(hidden, dNormed, StateGradients.NONE, pass, ws);
             }

@@ -257,6 +257,34 @@ public final class RunFolder implements RunRecord, AutoCloseable {
         }
     }
 
+    /// Writes a result into [#resultFolder].
+    @FunctionalInterface
+    interface ResultWriter {
+        /// @param folder to make
+        /// @param result what to keep of it, added to
+        /// @throws IOException if it cannot be written
+        void write(Path folder, ObjectNode result) throws IOException;
+    }
+
+    /// Writes a result, publishes it and finishes the run.
+    ///
+    /// @param result what to keep of it
+    /// @param writer writes it
+    /// @return what is kept of it
+    /// @throws CannotWriteException naming the step that the run can go on from
+    /// @throws IOException if something cannot be read
+    ObjectNode publish(ObjectNode result, ResultWriter writer) throws IOException {
+        Path folder = resultFolder();
+        try {
+            writer.write(folder, result);
+        } catch (CannotWriteException e) {
+            throw resumable(e);
+        }
+        publish(folder);
+        finish(result);
+        return result;
+    }
+
     /// @return whether [#finish] was called, by this or an earlier process, and nothing was changed since
     public boolean isFinished() {
         return contents.isFinished();
@@ -286,7 +314,7 @@ public final class RunFolder implements RunRecord, AutoCloseable {
 
     /// @param e a failure while the result was written
     /// @return the same with how to go on
-    CannotWriteException resumable(CannotWriteException e) throws IOException {
+    private CannotWriteException resumable(CannotWriteException e) throws IOException {
         OptionalLong step = contents.newestStep();
         String hint = step.isPresent()
                 ? "; the run can be continued with --resume from step " + step.getAsLong()

@@ -1,5 +1,7 @@
 package espalier.engine.train;
 
+import java.io.IOException;
+
 /// Told how a run goes, from the thread that runs it.
 public interface TrainingWatch {
     /// Tells nobody and never stops a run.
@@ -28,7 +30,12 @@ public interface TrainingWatch {
             long skippedSteps) {}
 
     /// @param step a step that was done
-    default void step(Step step) {}
+    /// @throws IOException if what is made of it cannot be written
+    default void step(Step step) throws IOException {}
+
+    /// @param step steps done
+    /// @param text what the weights write at that point
+    default void sample(long step, String text) {}
 
     /// @param step steps done
     /// @param done validation sequences run

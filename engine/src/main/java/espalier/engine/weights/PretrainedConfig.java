@@ -85,6 +85,15 @@ public record PretrainedConfig(
         return family.modelType();
     }
 
+    /// @param file shown in messages
+    /// @throws CheckpointException if the model cannot be run yet, saying why
+    public void requireSupported(String file) {
+        if (!unsupported.isEmpty()) {
+            throw new CheckpointException(
+                    file + ": this model cannot be run yet: " + String.join("; ", unsupported));
+        }
+    }
+
     /// Decoder layers.
     public int numLayers() {
         return layers.size();

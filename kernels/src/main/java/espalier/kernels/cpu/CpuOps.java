@@ -2,6 +2,7 @@ package espalier.kernels.cpu;
 
 import espalier.bindings.NativeMemory;
 import espalier.kernels.Check;
+import espalier.kernels.DType;
 import espalier.kernels.Ops;
 import espalier.kernels.StoredMatrix;
 import espalier.kernels.Tensor;
@@ -39,6 +40,12 @@ public abstract class CpuOps implements Ops {
     /// @param rows in range
     /// @param cols in range
     protected abstract void gather(CpuWeight picked, CpuWeight w, int[] rows, int[] cols);
+
+    @Override
+    public final Weight weightOf(String name, Tensor matrix) {
+        return prepare(new StoredMatrix(
+                name, DType.F32, matrix.rows(), matrix.cols(), HostMemory.segment(matrix)));
+    }
 
     @Override
     public final void toHost(Tensor x, float[] host) {

@@ -1,10 +1,12 @@
 package espalier.kernels.cpu;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import espalier.kernels.DType;
 import espalier.kernels.StoredMatrix;
+import espalier.kernels.Tensor;
 import espalier.kernels.Weight;
 import espalier.kernels.scalar.ScalarOps;
 import java.lang.foreign.Arena;
@@ -26,6 +28,21 @@ class CpuWeightTest {
             var error = assertThrows(
                     IllegalStateException.class, () -> ops.dequantize(workspace.take(2, 3), weight, 0));
             assertEquals("lm_head.weight is used after its checkpoint was closed", error.getMessage());
+        }
+    }
+
+    @Test
+    void aWeightThatIsATensorFollowsIt() {
+        try (ScalarOps ops = new ScalarOps(); var workspace = ops.newWorkspace()) {
+            Tensor matrix = workspace.takeZeros(2, 3);
+            Weight weight = ops.weightOf("lm_head.weight", matrix);
+            float[] changed = {1, 2, 3, 4, 5, 6};
+            ops.fromHost(changed, matrix);
+            Tensor read = workspace.take(2, 3);
+            ops.dequantize(read, weight, 0);
+            float[] values = new float[6];
+            ops.toHost(read, values);
+            assertArrayEquals(changed, values);
         }
     }
 

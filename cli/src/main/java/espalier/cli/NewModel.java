@@ -1,0 +1,67 @@
+package espalier.cli;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import espalier.engine.model.Architecture;
+import espalier.engine.model.ModelShape;
+import espalier.engine.model.TensorShape;
+import espalier.engine.weights.CheckpointException;
+import espalier.engine.weights.PretrainedConfig;
+import espalier.engine.weights.PrunedConfig;
+import espalier.engine.weights.SideFile;
+import espalier.engine.weights.StoredType;
+import espalier.tokenizer.Tokenizer;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+
+/// A model that is made from a configuration and a tokenizer: what `init` and `pretrain` share.
+///
+/// @param config as it is written
+/// @param tokenizer of the model, with no more tokens than the vocabulary
+/// @param tokenizerFolder where it lies
+/// @param type of the written weights
+record NewModel(PretrainedConfig config, Tokenizer tokenizer, Path tokenizerFolder, StoredType type) {
+    private static final List<String> TOKENIZER_FILES = List.of(
+            "tokenizer.json",
+            "tokenizer_config.json",
+            "tokenizer.model",
+            "special_tokens_map.json",
+            "added_tokens.json",
+            "chat_template.jinja");
+
+    /// @param config `config.json`, or a folder that has one
+    /// @param tokenizerFolder a folder with a tokenizer
+    /// @param type of the written weights
+    /// @throws CheckpointException if they do not fit
+    static NewModel read(Path config, Path tokenizerFolder, StoredType type) throws IOException {
+        Path file = Files.isDirectory(config) ? config.resolve("config.json") : config;
+        PretrainedConfig source = PretrainedConfig.read(file);
+        Tokenizer tokenizer = Folders.tokenizer(tokenizerFolder);
+        if (tokenizer.vocabSize() > source.vocabSize()) {
+            throw new CheckpointException(
+                    "%s: vocab_size is %d, expected at least %d, the tokens of the tokenizer in %s"
+                            .formatted(config, source.vocabSize(), tokenizer.vocabSize(), tokenizerFolder));
+        }
+        ObjectNode written = new PrunedConfig(
+                        source.layers(), source.hiddenSize(), source.vocabSize(), source.rmsNormEps(), type)
+                .toJson(source);
+        return new NewModel(PretrainedConfig.parse(written, file.toString()), tokenizer, tokenizerFolder, type);
+    }
+
+    ModelShape shape() {
+        return ModelShape.of(config);
+    }
+
+    List<TensorShape> tensors() {
+        return Architecture.forModelType(config.modelType()).tensors(shape());
+    }
+
+    List<SideFile> tokenizerFiles() {
+        return TOKENIZER_FILES.stream()
+                .map(Path::of)
+                .filter(name -> Files.isRegularFile(tokenizerFolder.resolve(name)))
+                .map(name -> SideFile.copyOf(tokenizerFolder, name))
+                .toList();
+    }
+}

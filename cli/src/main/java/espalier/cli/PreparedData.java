@@ -1,0 +1,115 @@
+package espalier.cli;
+
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import espalier.engine.train.AdamW;
+import espalier.engine.train.Example;
+import espalier.engine.train.Examples;
+import espalier.engine.train.TrainingSettings;
+import espalier.engine.weights.PretrainedConfig;
+import espalier.eval.data.Split;
+import espalier.eval.data.TrainingData;
+import espalier.eval.data.TrainingFile;
+import espalier.tokenizer.Tokenizer;
+import java.io.IOException;
+import java.lang.System.Logger;
+import java.lang.System.Logger.Level;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.OptionalInt;
+
+/// What the files of a training hold, and what is asked for with them; all that can be wrong about it was found.
+///
+/// @param settings of the run
+/// @param training examples that are learnt from
+/// @param validation examples held out
+/// @param rows of all files
+/// @param skippedRows of these, those with nothing to learn
+/// @param described the files
+record PreparedData(
+        TrainingSettings settings,
+        Examples training,
+        Examples validation,
+        long rows,
+        long skippedRows,
+        ObjectNode described) {
+    private static final Logger LOG = System.getLogger("espalier.cli");
+
+    /// How texts become tokens.
+    ///
+    /// @param options of the command line
+    /// @param config of the model
+    /// @param tokenizer of the model
+    static TrainingFile.Options reading(TrainingOptions options, PretrainedConfig config, Tokenizer tokenizer) {
+        OptionalInt begin = config.bosId().isPresent() ? config.bosId() : tokenizer.bosId();
+        OptionalInt end = tokenizer.eosId();
+        if (end.isEmpty() && !config.eosIds().isEmpty()) {
+            end = OptionalInt.of(config.eosIds().getFirst());
+        }
+        int maxLength = Math.min(options.maxLength, config.maxPositions());
+        TrainingFile.Options reading =
+                TrainingFile.Options.of(maxLength, begin, end).withRecogniseSpecials(!options.plainSpecials);
+        return options.format == null ? reading : reading.withFormat(options.format);
+    }
+
+    /// Reads the files, one after the other, and holds some rows out.
+    static PreparedData read(
+            Terminal terminal,
+            List<Path> files,
+            Tokenizer tokenizer,
+            TrainingFile.Options reading,
+            TrainingOptions options)
+            throws IOException {
+        List<TrainingData> read = new ArrayList<>();
+        for (Path file : files) {
+            try (ProgressMeter meter = new ProgressMeter(terminal, "bytes read")) {
+                read.add(TrainingFile.read(file, tokenizer, reading, meter));
+            }
+        }
+        List<Example> all = new ArrayList<>();
+        read.forEach(file -> all.addAll(file.examples().list()));
+        long rows = read.stream().mapToLong(TrainingData::rows).sum();
+        long skipped = read.stream().mapToLong(TrainingData::skippedRows).sum();
+        if (skipped > 0) {
+            LOG.log(Level.INFO, "%d of %d rows have nothing to learn within %d tokens and are skipped"
+                    .formatted(skipped, rows, reading.maxLength()));
+        }
+        Examples examples = new Examples(all);
+        Split split = Split.of(examples.size(), options.validationRows(examples.size()), options.seed);
+        TrainingSettings settings = options.settings(split.training().length);
+        // Whatever is wrong with the other options shall be known before long work.
+        options.learningRate(settings.steps());
+        options.optimiser(AdamW.Settings.DEFAULT);
+        ObjectNode described = Json.object();
+        ArrayNode list = described.putArray("files");
+        read.forEach(file -> list.add(describe(file)));
+        described.put("max_length", reading.maxLength());
+        return new PreparedData(
+                settings,
+                examples.pick(split.training()),
+                examples.pick(split.validation()),
+                rows,
+                skipped,
+                described);
+    }
+
+    /// Adds how many rows there are.
+    void putRows(ObjectNode json) {
+        json.put("data_rows", rows);
+        json.put("skipped_rows", skippedRows);
+    }
+
+    private static ObjectNode describe(TrainingData data) {
+        ObjectNode json = Json.object();
+        json.put("file", data.file().getFileName().toString());
+        json.put("sha256", data.sha256());
+        json.put("format", data.format().optionName());
+        json.put("rows", data.rows());
+        json.put("skipped_rows", data.skippedRows());
+        json.put("examples", data.examples().size());
+        json.put("labels", data.labels());
+        json.put("end_tokens", data.endTokens());
+        return json;
+    }
+}

@@ -1,0 +1,78 @@
+package espalier.engine.train;
+
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import espalier.kernels.Ops;
+import java.util.Locale;
+
+/// The parts of a [RunConfig] and of a result that every run has, whatever it trains.
+final class RunDescription {
+    /// Said where a finished run's result is not as it was left.
+    static final String LOST = "the result is missing or was changed since it was written: it is written again";
+
+    private RunDescription() {}
+
+    /// Adds the sections `examples`, `training`, `learning_rate` and `optimiser`.
+    static void putTraining(
+            ObjectNode json,
+            Examples training,
+            Examples validation,
+            TrainingSettings settings,
+            LearningRate learningRate,
+            AdamW.Settings adamW) {
+        ObjectNode examples = json.putObject("examples");
+        examples.put("training", training.fingerprint());
+        examples.put("training_rows", training.size());
+        examples.put("validation", validation.fingerprint());
+        examples.put("validation_rows", validation.size());
+        json.set("training", settings(settings));
+        ObjectNode rate = json.putObject("learning_rate");
+        rate.put("peak", learningRate.peak());
+        rate.put("schedule", learningRate.shape().name().toLowerCase(Locale.ROOT));
+        rate.put("warmup", learningRate.warmup());
+        ObjectNode optimiser = json.putObject("optimiser");
+        optimiser.put("name", "adamw");
+        optimiser.put("beta1", adamW.beta1());
+        optimiser.put("beta2", adamW.beta2());
+        optimiser.put("eps", adamW.eps());
+        optimiser.put("weight_decay", adamW.weightDecay());
+    }
+
+    private static ObjectNode settings(TrainingSettings settings) {
+        ObjectNode json = JsonNodeFactory.instance.objectNode();
+        json.put("steps", settings.steps());
+        json.put("batch", settings.batch());
+        json.put("micro_batch", settings.microBatch());
+        json.put("seed", settings.seed());
+        json.put("clip", settings.clip());
+        json.put("eval_every", settings.evalEvery());
+        json.put("save_every", settings.saveEvery());
+        return json;
+    }
+
+    /// Adds the section `machine`.
+    ///
+    /// @param program name and version of the program: another one may have other kernels
+    static void putMachine(ObjectNode json, Ops ops, String program) {
+        ObjectNode machine = json.putObject("machine");
+        machine.put("backend", ops.name());
+        machine.put("lane_bits", ops.laneBits());
+        machine.put("threads", ops.threads());
+        machine.put("program", program);
+    }
+
+    /// @return the keys of a result that come from the training
+    static ObjectNode result(Trainer.Outcome outcome) {
+        ObjectNode json = JsonNodeFactory.instance.objectNode();
+        json.put("steps", outcome.steps());
+        json.put("tokens", outcome.tokens());
+        FiniteJson.put(json, "loss", outcome.loss());
+        FiniteJson.put(json, "validation_loss", outcome.validationLoss());
+        FiniteJson.put(json, "initial_validation_loss", outcome.initialValidationLoss());
+        json.put("best_step", outcome.bestStep());
+        json.put("skipped_steps", outcome.skippedSteps());
+        json.put("seconds", outcome.seconds());
+        json.put("tokens_per_second", outcome.tokensPerSecond());
+        return json;
+    }
+}
