@@ -6,6 +6,7 @@ import espalier.engine.train.Examples;
 import espalier.eval.JsonArray;
 import espalier.eval.JsonRow;
 import espalier.eval.TextFormatException;
+import espalier.eval.TextSource;
 import espalier.eval.Utf8Reader;
 import espalier.tokenizer.Tokenizer;
 import java.io.IOException;
@@ -23,7 +24,6 @@ import java.util.OptionalInt;
 /// what is learnt is the answer (LLM-Pruner, arXiv:2305.11627, release; Alpaca-LoRA). Texts (`text`, or plain text)
 /// are joined, begin token first and end token last of each, and cut into blocks; the last block may be shorter.
 public final class TrainingFile {
-    private static final String DOCUMENT_END = "<|endoftext|>";
     private static final int ROWS_PER_REPORT = 256;
 
     /// How rows become tokens.
@@ -157,13 +157,13 @@ public final class TrainingFile {
     private void readText() throws IOException {
         StringBuilder document = new StringBuilder();
         for (String line = in.readLine(); line != null; line = in.readLine()) {
-            if (line.strip().equals(DOCUMENT_END)) {
+            if (line.strip().equals(TextSource.DOCUMENT_END)) {
                 int length = document.length();
                 document.setLength(length > 0 && document.charAt(length - 1) == '\n' ? length - 1 : length);
                 addDocument(document);
             } else if (document.length() + line.length() >= Utf8Reader.MOST) {
                 throw new TextFormatException("%s has a document of %d characters or more, expected fewer; a line %s"
-                        .formatted(in.file(), Utf8Reader.MOST, DOCUMENT_END) + " ends a document");
+                        .formatted(in.file(), Utf8Reader.MOST, TextSource.DOCUMENT_END) + " ends a document");
             } else {
                 document.append(line);
             }
