@@ -199,12 +199,7 @@ record AdapterTraining(
     }
 
     private List<TrainingData> read(ModelFolder model, Tokenizer tokenizer, int maxLength) throws IOException {
-        OptionalInt begin = model.config().bosId().isPresent() ? model.config().bosId() : tokenizer.bosId();
-        OptionalInt end = tokenizer.eosId();
-        if (end.isEmpty() && !model.config().eosIds().isEmpty()) {
-            end = OptionalInt.of(model.config().eosIds().getFirst());
-        }
-        TrainingFile.Options reading = TrainingFile.Options.of(maxLength, begin, end)
+        TrainingFile.Options reading = reading(model, tokenizer, maxLength)
                 .withPrompt(options.noTemplate ? PromptStyle.PLAIN : PromptStyle.ALPACA)
                 .withTrainOnInputs(options.trainOnInputs)
                 .withRecogniseSpecials(!options.plainSpecials);
@@ -218,6 +213,17 @@ record AdapterTraining(
             }
         }
         return files;
+    }
+
+    /// @param maxLength tokens that an example has at most
+    /// @return how data become tokens of a model, unless options say otherwise
+    static TrainingFile.Options reading(ModelFolder model, Tokenizer tokenizer, int maxLength) {
+        OptionalInt begin = model.config().bosId().isPresent() ? model.config().bosId() : tokenizer.bosId();
+        OptionalInt end = tokenizer.eosId();
+        if (end.isEmpty() && !model.config().eosIds().isEmpty()) {
+            end = OptionalInt.of(model.config().eosIds().getFirst());
+        }
+        return TrainingFile.Options.of(maxLength, begin, end);
     }
 
     private static ObjectNode describe(TrainingData data) {
