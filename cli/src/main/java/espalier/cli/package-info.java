@@ -1,11 +1,13 @@
 /// The command line. [Main] lists the subcommands, one small class each: [PerplexityCommand], [GenerateCommand],
-/// [InspectCommand], [InitCommand], [PruneCommand], [FinetuneCommand], [BenchCommand]. What they share is in
-/// [JobCommand] (result as text or JSON, logging), [ModelOptions] (backend, threads) and [RunningModel].
+/// [InspectCommand], [InitCommand], [PruneCommand], [FinetuneCommand], [BenchCommand], [DemoCommand]. What they
+/// share is in [JobCommand] (result as text or JSON, logging), [ModelOptions] (backend, threads) and [RunningModel].
 ///
 /// The options of [PruneCommand] come in groups: [SizeOptions], [WidthOptions], [SelectionOptions], [ScoringOptions];
 /// [PruneProgress] and [PruneResult] are what it shows. [Recovery] is its `--recover`; it and [FinetuneCommand] train by
 /// [AdapterTraining], with [TrainingOptions] and [RunOptions], shown by a [TrainingMeter]. The page that a run leaves is
 /// made in [espalier.cli.report].
+///
+/// [DemoCommand] is `prune --recover` on the [EmbeddedModel]; [DecodeTurns] and [DemoTable] show what became of it.
 ///
 /// Flags, environment and system properties are read here and handed down as records.
 package espalier.cli;
