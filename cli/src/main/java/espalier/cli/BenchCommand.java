@@ -4,10 +4,8 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import espalier.cli.report.RooflinePlot;
 import espalier.engine.model.MemoryPlan;
-import espalier.engine.weights.DurableFiles;
 import espalier.engine.weights.LayerShape;
 import espalier.engine.weights.PretrainedConfig;
-import espalier.engine.weights.SideFile;
 import espalier.kernels.Backends;
 import espalier.kernels.Ops;
 import espalier.kernels.roofline.Measurement;
@@ -17,8 +15,6 @@ import espalier.kernels.roofline.RooflineReport;
 import espalier.kernels.roofline.RooflineSettings;
 import espalier.kernels.roofline.RooflineShape;
 import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -68,11 +64,8 @@ final class BenchCommand extends JobCommand {
             description = "Fewer kernels and shorter times: a few seconds; scalar kernels are always run so.")
     private boolean quick;
 
-    @Option(
-            names = "--plot",
-            paramLabel = "FILE.svg",
-            description = "Also write the roofline plot there, replacing such a file (default: no plot).")
-    private Path plot;
+    @Mixin
+    private PlotOption plot;
 
     @Mixin
     private ModelOptions options;
@@ -83,7 +76,7 @@ final class BenchCommand extends JobCommand {
 
     @Override
     Result run() throws Exception {
-        checkPlot();
+        plot.check();
         List<String> notices = new ArrayList<>();
         RooflineShape shape = model == null ? RooflineShape.SMOLLM2_135M : shape(notices);
         Machine machine = Machine.ofProcess();
@@ -115,10 +108,7 @@ final class BenchCommand extends JobCommand {
         String about = "%s, %d processors; Java %s; %s kernels, %d-bit lanes".formatted(
                 machine.processor(), machine.processors(), System.getProperty("java.version"), report.backend(),
                 report.laneBits());
-        if (plot != null) {
-            String svg = RooflinePlot.render("Roofline: kernels at the shapes of " + title, about, report);
-            DurableFiles.replace(plot, SideFile.text(plot.getFileName().toString(), svg).content());
-        }
+        plot.write(() -> RooflinePlot.render("Roofline: kernels at the shapes of " + title, about, report));
         StringBuilder text = new StringBuilder(
                 "shapes of %s%n%s%n%n%s".formatted(title, about, RooflineTable.render(report)));
         notices.forEach(notice -> text.append("%nnotice: %s".formatted(notice)));
@@ -127,23 +117,6 @@ final class BenchCommand extends JobCommand {
 
     private static long coldBytes(Machine machine, int caches) {
         return Math.clamp(caches * machine.cacheBytes(), LEAST_COLD_BYTES, MOST_COLD_BYTES);
-    }
-
-    /// A minute of work must not end with a name that cannot be written.
-    private void checkPlot() throws IOException {
-        if (plot == null) {
-            return;
-        }
-        if (!plot.toString().endsWith(".svg")) {
-            throw new IllegalArgumentException("--plot " + plot + ": expected a name that ends in .svg");
-        }
-        Path folder = plot.toAbsolutePath().getParent();
-        if (!Files.isDirectory(folder)) {
-            throw new NoSuchFileException(folder.toString());
-        }
-        if (Files.isDirectory(plot)) {
-            throw new IllegalArgumentException("--plot " + plot + " is a folder, expected a file");
-        }
     }
 
     /// The widest layer of the model.

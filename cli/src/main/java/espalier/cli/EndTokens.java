@@ -4,6 +4,8 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import espalier.engine.weights.CheckpointException;
+import espalier.engine.weights.PretrainedConfig;
+import espalier.tokenizer.Tokenizer;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -16,9 +18,9 @@ final class EndTokens {
 
     private EndTokens() {}
 
-    static Set<Integer> of(Path folder, RunningModel running) throws IOException {
-        Set<Integer> ends = new HashSet<>(running.config().eosIds());
-        running.tokenizer().eosId().ifPresent(ends::add);
+    static Set<Integer> of(Path folder, PretrainedConfig config, Tokenizer tokenizer) throws IOException {
+        Set<Integer> ends = new HashSet<>(config.eosIds());
+        tokenizer.eosId().ifPresent(ends::add);
         Path file = folder.resolve("generation_config.json");
         if (Files.exists(file)) {
             addTo(ends, file);

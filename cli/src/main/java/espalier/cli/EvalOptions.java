@@ -1,6 +1,7 @@
 package espalier.cli;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import espalier.engine.Progress;
 import espalier.engine.model.Architecture;
 import espalier.engine.model.ModelFolder;
 import espalier.engine.model.ModelSize;
@@ -8,12 +9,15 @@ import espalier.eval.EngineLanguageModel;
 import espalier.eval.Perplexity;
 import espalier.eval.TextSource;
 import espalier.eval.WindowPerplexity;
+import espalier.eval.data.TrainingData;
+import espalier.eval.data.TrainingFile;
 import espalier.kernels.Ops;
 import espalier.tokenizer.EncodeOptions;
 import espalier.tokenizer.Tokenizer;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Optional;
+import java.util.stream.IntStream;
 import picocli.CommandLine.Option;
 
 /// A text on which the stages of a job are compared.
@@ -33,6 +37,11 @@ final class EvalOptions {
 
     @Option(names = "--eval-windows", paramLabel = "N", description = "Run only the first N windows (default: all).")
     private Integer windows;
+
+    @Option(
+            names = "--eval-documents",
+            description = "Join its documents as training does, between begin and end tokens.")
+    private boolean documents;
 
     boolean given() {
         return data != null;
@@ -67,23 +76,37 @@ final class EvalOptions {
 
     /// Reads the text, before long work on which a mistake in it would be lost.
     ///
-    /// @param folder of the tokenizer, which all stages share
-    /// @param context of the model
+    /// @param model whose stages are compared
+    /// @param folder where it lies, with the tokenizer that all stages share
     /// @return the text, if one was given
-    Optional<Text> read(Path folder, int context) throws IOException {
+    Optional<Text> read(ModelFolder model, Path folder) throws IOException {
         if (!given()) {
             return Optional.empty();
         }
         WindowPerplexity measure =
                 new WindowPerplexity(window, window, windows == null ? Integer.MAX_VALUE : windows);
-        TextSource source = TextSource.read(data);
-        int[] ids = Tokenizer.load(folder)
-                .encode(source.join(source.usualJoin()).text(), EncodeOptions.WITH_SPECIALS);
+        Tokenizer tokenizer = Tokenizer.load(folder);
+        int[] ids = documents ? asTraining(model, tokenizer) : asPerplexity(tokenizer);
+        int context = model.model().shape().maxPositions();
         if (window > context || measure.windows(ids.length) == 0) {
             throw new IllegalArgumentException(
                     "%s has %d tokens, the model a context of %d: a window of %d does not fit".formatted(
                             data, ids.length, context, window));
         }
         return Optional.of(new Text(ids, measure));
+    }
+
+    private int[] asPerplexity(Tokenizer tokenizer) throws IOException {
+        TextSource source = TextSource.read(data);
+        return tokenizer.encode(source.join(source.usualJoin()).text(), EncodeOptions.WITH_SPECIALS);
+    }
+
+    private int[] asTraining(ModelFolder model, Tokenizer tokenizer) throws IOException {
+        TrainingData read = TrainingFile.read(
+                data, tokenizer, PreparedData.reading(window, model.config(), tokenizer), Progress.NONE);
+        if (read.instructionRows() > 0) {
+            throw new IllegalArgumentException(data + " has instructions, --eval-documents expects texts");
+        }
+        return read.examples().list().stream().flatMapToInt(example -> IntStream.of(example.ids())).toArray();
     }
 }

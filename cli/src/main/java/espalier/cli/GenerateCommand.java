@@ -107,7 +107,10 @@ final class GenerateCommand extends JobCommand {
             int positions = (int) Math.min(context, (long) promptIds.length + maxTokens);
             running.requireMemory(Math.min(promptIds.length, Generator.PROMPT_PIECE_TOKENS), positions);
             GenerationRequest request = new GenerationRequest(
-                    promptIds, maxTokens, EndTokens.of(model, running), running.tokenizer().vocabSize());
+                    promptIds,
+                    maxTokens,
+                    EndTokens.of(model, running.config(), running.tokenizer()),
+                    running.tokenizer().vocabSize());
             StreamDecoder decoder = running.tokenizer().streamDecoder(true);
             for (int id : promptIds) {
                 decoder.accept(id);

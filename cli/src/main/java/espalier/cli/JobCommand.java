@@ -4,6 +4,8 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import espalier.engine.weights.CannotWriteException;
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
+import java.util.List;
+import java.util.Set;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -76,6 +78,16 @@ abstract class JobCommand implements Callable<Integer> {
     final boolean hasOption(String prefix) {
         return spec.commandLine().getParseResult().matchedOptions().stream()
                 .anyMatch(option -> option.longestName().startsWith(prefix));
+    }
+
+    /// @param names of options that another command has too
+    /// @return those of them that this command line has, as they were given, e.g. `--threads=2`
+    final List<String> given(Set<String> names) {
+        return spec.commandLine().getParseResult().matchedOptions().stream()
+                .filter(option -> names.contains(option.longestName()))
+                .flatMap(option -> option.originalStringValues().stream()
+                        .map(value -> option.longestName() + "=" + value))
+                .toList();
     }
 
     /// What a job ends with that a signal asked to stop, after it said so; the process exits with the signal's code.

@@ -24,6 +24,7 @@ public final class Main {
 
     static int run(String[] arguments, Terminal terminal) {
         CommandLine line = new CommandLine(new Root())
+                .addSubcommand(new DemoCommand(terminal))
                 .addSubcommand(new PruneCommand(terminal).line())
                 .addSubcommand(new FinetuneCommand(terminal))
                 .addSubcommand(new PretrainCommand(terminal))
@@ -75,6 +76,7 @@ public final class Main {
             footer = {
                 "",
                 "Examples:",
+                "  espalier demo",
                 "  espalier inspect M",
                 "  espalier prune --model M --out X --ratio 0.25 --layers 4:26 --calibration c4.jsonl.gz",
                 "  espalier finetune --model M --out X --data alpaca.jsonl.gz",

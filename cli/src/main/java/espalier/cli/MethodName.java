@@ -1,5 +1,6 @@
 package espalier.cli;
 
+import java.util.Locale;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.TypeConversionException;
 
@@ -8,11 +9,18 @@ enum MethodName {
     /// LLM-Pruner, arXiv:2305.11627.
     LLM_PRUNER;
 
+    /// @return as `--method` takes it
+    String optionName() {
+        return name().toLowerCase(Locale.ROOT).replace('_', '-');
+    }
+
     static final class Converter implements ITypeConverter<MethodName> {
         @Override
         public MethodName convert(String value) {
-            if (value.equals("llm-pruner")) {
-                return LLM_PRUNER;
+            for (MethodName method : values()) {
+                if (method.optionName().equals(value)) {
+                    return method;
+                }
             }
             throw new TypeConversionException("'" + value + "' is not a method; there is llm-pruner");
         }

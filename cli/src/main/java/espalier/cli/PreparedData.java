@@ -36,20 +36,28 @@ record PreparedData(
         ObjectNode described) {
     private static final Logger LOG = System.getLogger("espalier.cli");
 
+    /// How texts become tokens, unless options say otherwise.
+    ///
+    /// @param maxLength tokens that an example has at most
+    /// @param config of the model
+    /// @param tokenizer of the model
+    static TrainingFile.Options reading(int maxLength, PretrainedConfig config, Tokenizer tokenizer) {
+        OptionalInt begin = config.bosId().isPresent() ? config.bosId() : tokenizer.bosId();
+        OptionalInt end = tokenizer.eosId();
+        if (end.isEmpty() && !config.eosIds().isEmpty()) {
+            end = OptionalInt.of(config.eosIds().getFirst());
+        }
+        return TrainingFile.Options.of(maxLength, begin, end);
+    }
+
     /// How texts become tokens.
     ///
     /// @param options of the command line
     /// @param config of the model
     /// @param tokenizer of the model
     static TrainingFile.Options reading(TrainingOptions options, PretrainedConfig config, Tokenizer tokenizer) {
-        OptionalInt begin = config.bosId().isPresent() ? config.bosId() : tokenizer.bosId();
-        OptionalInt end = tokenizer.eosId();
-        if (end.isEmpty() && !config.eosIds().isEmpty()) {
-            end = OptionalInt.of(config.eosIds().getFirst());
-        }
-        int maxLength = Math.min(options.maxLength, config.maxPositions());
-        TrainingFile.Options reading =
-                TrainingFile.Options.of(maxLength, begin, end).withRecogniseSpecials(!options.plainSpecials);
+        TrainingFile.Options reading = reading(Math.min(options.maxLength, config.maxPositions()), config, tokenizer)
+                .withRecogniseSpecials(!options.plainSpecials);
         return options.format == null ? reading : reading.withFormat(options.format);
     }
 

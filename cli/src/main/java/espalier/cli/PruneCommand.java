@@ -193,6 +193,9 @@ final class PruneCommand extends JobCommand {
         if (recover.isEmpty() && (eval.given() || hasOption("--recover-"))) {
             throw usage("--eval-data and --recover-... need --recover");
         }
+        if (!eval.given() && hasOption("--eval-")) {
+            throw usage("--eval-... need --eval-data");
+        }
         if (layerMode ? size.given() : size.target().isEmpty()) {
             throw usage(layerMode
                     ? "--mode layer takes --keep-layers, not --ratio, --target-prunable or --target-total"

@@ -30,7 +30,7 @@ record Recovery(PruneCommand prune, Path model, Path out, AdapterTraining traini
             // Before the pruning, which takes time, whatever may be wrong with the data.
             try (ModelFolder dense = ModelFolder.open(model, ops)) {
                 prepared = training.prepare(dense, model);
-                text = eval.read(model, dense.model().shape().maxPositions());
+                text = eval.read(dense, model);
             }
             ObjectNode origin = prune.origin(ops);
             prepared.described().set("pruning", origin);

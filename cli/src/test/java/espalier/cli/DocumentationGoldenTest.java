@@ -48,7 +48,7 @@ class DocumentationGoldenTest {
         return keys;
     }
 
-    private static void assertDocumented(String command, JsonNode... results) throws IOException {
+    static void assertDocumented(String command, JsonNode... results) throws IOException {
         Set<String> keys = new TreeSet<>();
         for (JsonNode result : results) {
             result.fieldNames().forEachRemaining(keys::add);

@@ -6,6 +6,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import espalier.engine.weights.FileHash;
+import espalier.tokenizer.EncodeOptions;
+import espalier.tokenizer.Tokenizer;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -257,6 +259,29 @@ class FinetuneCommandGoldenTest {
         assertEquals(base.toString(), adapter.get("base_model_name_or_path").textValue());
         Cli other = PruneRuns.prune(out, "--ratio", 0.5, "--recover", data, "--recover-steps", 3, "--resume");
         assertTrue(other.err().contains("target is GroupRatio[ratio=0.5], was GroupRatio[ratio=0.25]"), other.err());
+    }
+
+    @Test
+    void stagesAreMeasuredOnDocumentsAsTheyAreLearnt() throws IOException {
+        List<String> documents = List.of("One day a cat saw a bird.", "The bird was\n\nbig. It sang.");
+        Path text = folder.resolve("stories.txt");
+        Files.writeString(text, String.join("\n<|endoftext|>\n", documents) + "\n<|endoftext|>\n");
+        Tokenizer tokenizer = Tokenizer.load(PruneRuns.small());
+        int tokens = 0;
+        for (String document : documents) {
+            // With its begin token, and one for the end token.
+            tokens += tokenizer.encode(document, EncodeOptions.WITH_SPECIALS).length + 1;
+        }
+        JsonNode rows = recover("--eval-data", text, "--eval-documents", "--eval-window", tokens, "--json")
+                .json()
+                .get("rows");
+        assertEquals(tokens - 1, rows.get(0).get("eval_tokens").intValue(), "one window, all of it");
+        Cli one = recover("--overwrite", "--eval-data", text, "--eval-documents", "--eval-window", tokens + 1);
+        one.refused("%s has %d tokens, the model a context of 512: a window of %d does not fit"
+                .formatted(text, tokens, tokens + 1));
+        recover("--overwrite", "--eval-data", data, "--eval-documents")
+                .refused(data + " has instructions, --eval-documents expects texts");
+        recover("--overwrite", "--eval-documents").refused("--eval-... need --eval-data (see espalier prune --help)");
     }
 
     private Path prunedAlone() {

@@ -20,14 +20,16 @@ class MainTest {
     void helpListsTheCommandsWithExamples() {
         Cli help = Cli.run("--help");
         assertEquals(0, help.exit());
-        for (String word : "prune finetune pretrain perplexity generate inspect init bench Examples: Exit".split(" ")) {
+        String words = "demo prune finetune pretrain perplexity generate inspect init bench Examples: Exit";
+        for (String word : words.split(" ")) {
             assertTrue(help.out().contains(word), word);
         }
         assertEquals("", help.err());
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"prune", "finetune", "pretrain", "perplexity", "generate", "inspect", "init", "bench"})
+    @ValueSource(strings = {
+        "demo", "prune", "finetune", "pretrain", "perplexity", "generate", "inspect", "init", "bench"})
     void everyCommandHasHelpWithAnExample(String command) {
         Cli help = Cli.run(command, "--help");
         assertEquals(0, help.exit());

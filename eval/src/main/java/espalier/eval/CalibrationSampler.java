@@ -8,12 +8,13 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 
 /// Draws the token sequences that importance is estimated on, as LLM-Pruner does (arXiv:2305.11627, release): documents
 /// that have enough tokens, each used once, cropped to one length, so that no padding is needed.
 ///
-/// Documents are the rows of JSON Lines. Plain text has none, so its paragraphs are joined, in order, until each
-/// document is long enough. Unlike the release, which draws for ever where too few documents are long enough, this ends
+/// Documents are the rows of JSON Lines, and the parts of plain text between lines [TextSource#DOCUMENT_END]. Where plain
+/// text has no such line its paragraphs are joined, in order, until each document is long enough. Unlike the release, which draws for ever where too few documents are long enough, this ends
 /// with an error.
 public final class CalibrationSampler {
     /// Keeps these draws apart from other uses of the same seed.
@@ -59,7 +60,8 @@ public final class CalibrationSampler {
     /// @throws IllegalArgumentException if too few documents are long enough, with the counts
     /// @throws IOException if the source is malformed
     public int[][] draw(int draw) throws IOException {
-        List<String> documents = source.isJsonLines() ? source.rows() : joinedParagraphs();
+        Optional<List<String>> separated = source.documents();
+        List<String> documents = separated.isPresent() ? separated.get() : joinedParagraphs();
         Philox random = new Philox(options.seed(), STREAM + Check.notNegative("draw", draw));
         int[] order = order(documents.size(), random);
         int[][] samples = new int[options.samples()][];

@@ -4,10 +4,14 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 
 /// A file of text: plain (`.txt`, `.raw`, `.tokens`), or JSON Lines whose field `text` counts (`.jsonl`), either
 /// compressed (`.gz`). It is read whole and must be UTF-8 throughout.
 public final class TextSource {
+    /// A line that ends a document of plain text.
+    public static final String DOCUMENT_END = "<|endoftext|>";
+
     private static final String JSON_FIELD = "text";
 
     private final Path file;
@@ -71,6 +75,22 @@ public final class TextSource {
     /// @return whether the file has documents of its own, see [#rows]
     public boolean isJsonLines() {
         return jsonLines;
+    }
+
+    /// @return the documents that the file separates: each row of JSON Lines as it is; of plain text what stands between
+    ///     lines [#DOCUMENT_END], trimmed, none empty. Nothing if plain text has no such line
+    /// @throws TextFormatException if a line of JSON Lines is malformed
+    public Optional<List<String>> documents() throws TextFormatException {
+        if (jsonLines) {
+            return Optional.of(rows());
+        }
+        return text.lines().anyMatch(TextSource::endsDocument)
+                ? Optional.of(Whitespace.parts(text, TextSource::endsDocument))
+                : Optional.empty();
+    }
+
+    private static boolean endsDocument(String line) {
+        return Whitespace.trim(line).equals(DOCUMENT_END);
     }
 
     /// @return the field `text` of each line of JSON Lines, as it is

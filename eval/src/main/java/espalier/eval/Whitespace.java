@@ -2,6 +2,7 @@ package espalier.eval;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Predicate;
 
 /// White space as Python's `str.strip` has it, which the published protocols are written in.
 final class Whitespace {
@@ -25,23 +26,29 @@ final class Whitespace {
 
     /// The parts between blank lines, trimmed, without empty ones.
     static List<String> paragraphs(String text) {
-        List<String> paragraphs = new ArrayList<>();
+        return parts(text, line -> trim(line).isEmpty());
+    }
+
+    /// The parts between lines of some kind, trimmed, without empty ones.
+    static List<String> parts(String text, Predicate<String> separates) {
+        List<String> parts = new ArrayList<>();
         StringBuilder current = new StringBuilder();
         for (String line : text.split("\n", -1)) {
-            if (trim(line).isEmpty()) {
-                addTo(paragraphs, current);
+            if (separates.test(line)) {
+                addTo(parts, current);
             } else {
                 current.append(line).append('\n');
             }
         }
-        addTo(paragraphs, current);
-        return paragraphs;
+        addTo(parts, current);
+        return parts;
     }
 
-    private static void addTo(List<String> paragraphs, StringBuilder paragraph) {
-        if (!paragraph.isEmpty()) {
-            paragraphs.add(trim(paragraph.toString()));
-            paragraph.setLength(0);
+    private static void addTo(List<String> parts, StringBuilder part) {
+        String trimmed = trim(part.toString());
+        if (!trimmed.isEmpty()) {
+            parts.add(trimmed);
         }
+        part.setLength(0);
     }
 }

@@ -126,6 +126,20 @@ class CalibrationSamplerTest {
     }
 
     @Test
+    void documentsOfPlainTextStayApart() throws IOException {
+        Path file = folder.resolve("stories.txt");
+        Files.writeString(file, "Tom saw a big\n\nred bird.\n<|endoftext|>\nNo.\n<|endoftext|>\nOne day it was big.");
+        CalibrationSampler sampler =
+                new CalibrationSampler(TextSource.read(file), tokenizer, new Options(2, 6, Choice.FIRST, 0));
+        assertTrue(encode("No.").length < 6);
+        assertArrayEquals(
+                Stream.of("Tom saw a big\n\nred bird.", "One day it was big.")
+                        .map(text -> Arrays.copyOf(encode(text), 6))
+                        .toArray(int[][]::new),
+                sampler.draw(0));
+    }
+
+    @Test
     void tooFewLongDocumentsAreAnErrorWithCounts() throws IOException {
         TextSource source = documents(5);
         int longest = encode(source.rows().getLast()).length;

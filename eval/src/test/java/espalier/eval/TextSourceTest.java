@@ -12,6 +12,7 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import java.util.zip.GZIPOutputStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -61,6 +62,18 @@ class TextSourceTest {
     void paragraphsAreTrimmedAndNeverEmpty() throws IOException {
         TextSource source = TextSource.read(file("a.txt", "\n\n  one\n line \n \n\n\ttwo\r\n\r\n"));
         assertEquals(List.of("one\n line", "two"), source.paragraphs());
+    }
+
+    @Test
+    void documentsStandBetweenTheLinesThatEndThem() throws IOException {
+        String end = "<|endoftext|>";
+        TextSource source = TextSource.read(
+                file("a.txt", "one\n\n" + end + " inside\n" + end + "\r\n \n" + end + "\ntwo\n" + end + "\n"));
+        assertEquals(Optional.of(List.of("one\n\n" + end + " inside", "two")), source.documents());
+        assertEquals(Optional.empty(), TextSource.read(file("b.txt", "one " + end + "\n\ntwo")).documents());
+        assertEquals(
+                Optional.of(List.of("a", "")),
+                TextSource.read(file("c.jsonl", "{\"text\":\"a\"}\n{\"text\":\"\"}")).documents());
     }
 
     @Test

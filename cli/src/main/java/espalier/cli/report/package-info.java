@@ -3,5 +3,6 @@
 /// Read [Report] and [Section] first: plain data, the same for every method. [TrainingReport] makes one of a
 /// fine-tuning run; [HtmlReport] writes any of them. Charts are inline SVG: [ChartSvg] draws, [Axis] places ticks,
 /// [Thinning] keeps long series short without losing spikes.
-/// [RooflinePlot] is a file of its own: the kernels of a roofline report under the ceilings of the machine.
+/// Pictures that are files of their own: [RooflinePlot], the kernels of a roofline report under the ceilings of the
+/// machine, and [DemoPlot], what the demo made.
 package espalier.cli.report;

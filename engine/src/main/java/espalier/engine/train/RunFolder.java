@@ -144,6 +144,12 @@ public final class RunFolder implements RunRecord, AutoCloseable {
         return contents.inRun(RunContents.BASE);
     }
 
+    /// @param out X
+    /// @return where X/run/base is, after a run that made one
+    public static Path baseFolder(Path out) {
+        return new RunContents(out).inRun(RunContents.BASE);
+    }
+
     /// @return X
     public Path out() {
         return contents.out();

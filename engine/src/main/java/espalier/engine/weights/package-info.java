@@ -7,6 +7,7 @@
 /// - [StoredTensor] is a named, shaped slice of a mapping; [StoredType] lists the element types.
 /// - [PretrainedConfig] is `config.json` understood, [LayerShape] what one layer kept, [PrunedConfig] the way back.
 /// - [FolderWriter] publishes a folder whole or not at all, [DurableFiles] a file; [JsonLines] is one that grows.
+/// - [TemporaryFolder] is one that is gone when the process ends.
 /// - [GracefulStop] lets a loop finish its step when a signal ends the process.
 /// - [ExpectedTensor] is one that a configuration calls for; `espalier.engine.model.Architecture` lists them all.
 ///

@@ -3,6 +3,7 @@ package espalier.eval.data;
 import espalier.eval.JsonArray;
 import espalier.eval.JsonRow;
 import espalier.eval.TextFormatException;
+import espalier.eval.TextSource;
 import espalier.eval.Utf8Reader;
 import java.io.IOException;
 import java.util.Optional;
@@ -10,7 +11,6 @@ import java.util.function.Consumer;
 
 /// The rows of a file of training data, one by one. A document of plain text is a text row, unless it is blank.
 final class RowReader {
-    private static final String DOCUMENT_END = "<|endoftext|>";
 
     private final Utf8Reader in;
     private final Consumer<TrainingRow> rows;
@@ -47,13 +47,13 @@ final class RowReader {
     private void readText() throws IOException {
         StringBuilder document = new StringBuilder();
         for (String line = in.readLine(); line != null; line = in.readLine()) {
-            if (line.strip().equals(DOCUMENT_END)) {
+            if (line.strip().equals(TextSource.DOCUMENT_END)) {
                 int length = document.length();
                 document.setLength(length > 0 && document.charAt(length - 1) == '\n' ? length - 1 : length);
                 addDocument(document);
             } else if (document.length() + line.length() >= Utf8Reader.MOST) {
                 throw new TextFormatException("%s has a document of %d characters or more, expected fewer; a line %s"
-                        .formatted(in.file(), Utf8Reader.MOST, DOCUMENT_END) + " ends a document");
+                        .formatted(in.file(), Utf8Reader.MOST, TextSource.DOCUMENT_END) + " ends a document");
             } else {
                 document.append(line);
             }

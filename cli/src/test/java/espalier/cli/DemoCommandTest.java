@@ -1,0 +1,109 @@
+package espalier.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.abort;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import espalier.eval.TextSource;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class DemoCommandTest {
+    @TempDir
+    private Path folder;
+
+    private Cli demo(Object... more) {
+        return Cli.run(Stream.concat(
+                        Stream.of("demo", "--out", folder.resolve("out"), "--threads", 2), Stream.of(more))
+                .toArray());
+    }
+
+    private static void requireModel() {
+        if (!EmbeddedModel.isPresent()) {
+            abort("not run: this build has no embedded model");
+        }
+    }
+
+    private static Set<Path> unpacked() throws IOException {
+        try (Stream<Path> files = Files.list(Path.of(System.getProperty("java.io.tmpdir")))) {
+            return new TreeSet<>(files.filter(file -> file.getFileName().toString().startsWith("espalier-demo"))
+                    .toList());
+        }
+    }
+
+    @Test
+    void aBuildWithoutTheModelSaysSo() throws IOException {
+        if (EmbeddedModel.isPresent()) {
+            abort("not run: this build has the embedded model");
+        }
+        Cli run = demo();
+        assertEquals(Errors.JOB_FAILED, run.exit());
+        assertEquals("espalier: this build has no embedded model: it lacks model/config.json\n", run.err());
+        assertFalse(Files.exists(folder.resolve("out")));
+    }
+
+    @Test
+    void aSmallerModelIsMadeAndShown() throws IOException {
+        requireModel();
+        Set<Path> before = unpacked();
+        JsonNode json = demo("--steps", 12, "--json").json();
+        DocumentationGoldenTest.assertDocumented("demo", json);
+        assertEquals("llm-pruner", json.get("method").textValue());
+        assertEquals(12, json.get("steps").intValue());
+        List<JsonNode> rows = List.of(json.get("rows").get(0), json.get("rows").get(1), json.get("rows").get(2));
+        assertEquals(3, json.get("rows").size());
+        assertEquals(
+                List.of("before", "pruned", "recovered"),
+                rows.stream().map(row -> row.get("name").textValue()).toList());
+        for (JsonNode row : rows) {
+            Set<String> keys = new TreeSet<>();
+            row.fieldNames().forEachRemaining(keys::add);
+            assertEquals(
+                    Set.of("name", "parameters", "bytes", "perplexity", "tokens_per_second", "sample"), keys);
+            assertTrue(row.get("tokens_per_second").doubleValue() > 1, row.toString());
+            assertTrue(row.get("sample").textValue().startsWith(json.get("prompt").textValue()), row.toString());
+        }
+        assertTrue(rows.get(1).get("parameters").longValue() < rows.get(0).get("parameters").longValue());
+        assertEquals(rows.get(1).get("parameters"), rows.get(2).get("parameters"));
+        assertTrue(rows.get(1).get("bytes").longValue() < rows.get(0).get("bytes").longValue());
+        double dense = rows.get(0).get("perplexity").doubleValue();
+        double pruned = rows.get(1).get("perplexity").doubleValue();
+        double recovered = rows.get(2).get("perplexity").doubleValue();
+        assertTrue(dense < recovered && recovered < pruned, json.toString());
+        assertEquals(
+                Math.log(pruned / recovered) / Math.log(pruned / dense), json.get("gap_closed").doubleValue(), 1e-12);
+
+        Path out = folder.resolve("out");
+        JsonNode inspected = Cli.run("inspect", out, "--json").json();
+        assertEquals(rows.get(2).get("parameters"), inspected.get("parameters"));
+        assertEquals(rows.get(2).get("bytes"), inspected.get("bytes"));
+        assertTrue(Files.exists(out.resolve("run/report.html")));
+        assertEquals(before, unpacked(), "the unpacked model is gone");
+        demo().refused(out + ": exists already; --overwrite replaces it");
+    }
+
+    @Test
+    void theTextsShareNoStory() throws IOException {
+        Path model = Files.createDirectory(folder.resolve("unpacked"));
+        requireModel();
+        EmbeddedModel embedded = EmbeddedModel.unpack(model);
+        List<String> learnt = TextSource.read(embedded.recovery()).documents().orElseThrow();
+        List<String> measured = TextSource.read(embedded.heldAside()).documents().orElseThrow();
+        assertTrue(learnt.size() > 100 && measured.size() > 25, learnt.size() + ", " + measured.size());
+        Set<String> lines = new TreeSet<>();
+        learnt.forEach(story -> story.lines().forEach(lines::add));
+        assertEquals(learnt.size(), Set.copyOf(learnt).size());
+        for (String story : measured) {
+            assertFalse(lines.contains(story.lines().findFirst().orElseThrow()), story);
+        }
+    }
+}
