@@ -31,7 +31,8 @@ final class CompilerDirectives {
     /// The loops, by class. Their arguments and results are primitive, so a call costs a nanosecond and boxes nothing.
     static final Map<Class<?>, List<String>> LOOPS = Map.ofEntries(
             entry(AdamWKernels.class, List.of("update", "firstMoment", "secondMoment", "parameter")),
-            entry(AttentionKernels.class, List.of("maximum", "exponentials", "scoreGradient")),
+            entry(AttentionKernels.class, List.of(
+                    "maximum", "exponentials", "hide", "maxima", "scoreGradients", "add")),
             entry(ColumnGates.class, List.of("product", "addProduct", "backward")),
             entry(ColumnSums.class, List.of("addRows", "addRest")),
             entry(Elementwise.class, List.of("fill", "addScaled", "scaled", "addSquare", "sumOfSquares")),
@@ -53,7 +54,7 @@ final class CompilerDirectives {
             entry(WeightRows.class, List.of("fromBf16", "fromF16")));
 
     private static final List<Class<?>> TILES =
-            List.of(GemmShortTiles.class, GemmMiddleTiles.class, GemmTallTiles.class);
+            List.of(GemmShortTiles.class, GemmMiddleTiles.class, GemmTallTiles.class, AttentionTiles.class);
 
     private static final FutureTask<Boolean> INSTALLATION = new FutureTask<>(CompilerDirectives::add);
 
