@@ -41,6 +41,7 @@ final class CompilerDirectives {
                     "product", "absoluteProduct", "curvature", "mixed", "absolute", "addBlock")),
             entry(Losses.class, List.of("squaredError", "zeros", "squaredErrorBackward")),
             entry(PackColumns.class, List.of("touch", "splitBf16", "splitF16", "copyF32", "copyBf16", "copyF16")),
+            entry(PackRows.class, List.of("blocks", "columnMajor")),
             entry(PackTranspose.class, List.of("oneStep", "twoSteps")),
             entry(PackedWeights.class, List.of("unpackBf16", "unpackF16")),
             entry(RmsNorm.class, List.of("dot", "scale", "addGradient", "addProduct")),

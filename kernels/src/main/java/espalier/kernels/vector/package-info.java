@@ -12,8 +12,8 @@
 /// 5. [Lanes], the process's one vector width, and [CompilerDirectives], which keep the tiles from C1.
 /// 6. The element-wise families, each beside its twin in `espalier.kernels.scalar`: [Elementwise], [WeightRows],
 ///    [RmsNorm], [Rope], [SwiGlu], [ColumnGates], [Losses] (from the passes of [SoftmaxRows]), [Importance],
-///    [DropoutKernels] and [AdamWKernels]. They stand on [Tasks] and [ColumnSums] (how work is cut), [Access] (loads and stores) and
-///    [VectorMath] (the exponential).
+///    [DropoutKernels] and [AdamWKernels]. They stand on [Tasks] and [ColumnSums] (how work is cut), [Access] (loads
+///    and stores) and [VectorMath] (the exponential).
 ///
 /// Kernels are static methods on absolute addresses with loops of few vector operations: from some number of them in
 /// one method on, the compiler stops inlining and boxes vectors, which costs a factor of ten. Rows that do not fill the
