@@ -80,31 +80,91 @@ final class AttentionKernels {
         return Lanes.sum(FloatVector.zero(S).add(sum));
     }
 
-    /// `dS = p * (dP - dot) * scale`, the gradient of unscaled scores; 0 where the mask is.
-    ///
-    /// @param dP gradient of the probabilities, = that of the scores
-    /// @param p probabilities, 0 where masked
-    /// @param valid how many are not masked; no value of `dP` after them is used
-    /// @param width how many there are
-    /// @param dot sum of `p * dP` over the row
-    /// @param scale of the scores
-    static void scoreGradient(long dP, long p, int valid, int width, float dot, float scale) {
-        fill(dP, valid, registers(valid) * L, 0);
-        FloatVector minus = FloatVector.broadcast(S, -dot);
-        FloatVector factor = FloatVector.broadcast(S, scale);
-        for (int i = 0; i < registers(valid); i++) {
-            long at = dP + i * W & ADDRESS;
-            FloatVector d = minus.add(FloatVector.fromMemorySegment(S, ALL, at, ORDER));
-            FloatVector q = factor.mul(FloatVector.fromMemorySegment(S, ALL, p + i * W & ADDRESS, ORDER));
-            q.mul(d).intoMemorySegment(ALL, at, ORDER);
-        }
-        clear(dP, registers(valid), registers(width));
-    }
-
     private static void clear(long row, int from, int to) {
         FloatVector zero = FloatVector.zero(S);
         for (int i = from; i < to; i++) {
             zero.intoMemorySegment(ALL, row + i * W & ADDRESS, ORDER);
+        }
+    }
+
+    /// @param keys scores of a row
+    /// @return floats between rows of scores
+    static int padded(int keys) {
+        return Math.ceilDiv(keys, PADDING) * PADDING;
+    }
+
+    // ---- scores `[keys, 2 L]`, two registers of query vectors for each key ----
+
+    /// Replaces the scores of keys that a lane does not see.
+    ///
+    /// @param scores of the first key
+    /// @param key its number
+    /// @param count keys
+    /// @param visible for each lane the number of keys it sees
+    /// @param value what the others become
+    static void hide(long scores, int key, int count, long visible, float value) {
+        FloatVector even = FloatVector.fromMemorySegment(S, ALL, visible & ADDRESS, ORDER);
+        FloatVector odd = FloatVector.fromMemorySegment(S, ALL, visible + W & ADDRESS, ORDER);
+        for (int i = 0; i < count; i++) {
+            long at = scores + i * (2 * W) & ADDRESS;
+            FloatVector number = FloatVector.broadcast(S, key + i);
+            FloatVector a = FloatVector.fromMemorySegment(S, ALL, at, ORDER);
+            FloatVector b = FloatVector.fromMemorySegment(S, ALL, at + W, ORDER);
+            a.blend(value, even.compare(VectorOperators.LE, number)).intoMemorySegment(ALL, at, ORDER);
+            b.blend(value, odd.compare(VectorOperators.LE, number)).intoMemorySegment(ALL, at + W, ORDER);
+        }
+    }
+
+    /// @param scores of the first key
+    /// @param count keys
+    /// @param max for each lane the larger of what it was and the largest score, NaN not counting
+    static void maxima(long scores, int count, long max) {
+        FloatVector even = FloatVector.fromMemorySegment(S, ALL, max & ADDRESS, ORDER);
+        FloatVector odd = FloatVector.fromMemorySegment(S, ALL, max + W & ADDRESS, ORDER);
+        for (int i = 0; i < count; i++) {
+            long at = scores + i * (2 * W) & ADDRESS;
+            even = larger(even, FloatVector.fromMemorySegment(S, ALL, at, ORDER));
+            odd = larger(odd, FloatVector.fromMemorySegment(S, ALL, at + W, ORDER));
+        }
+        FloatVector.zero(S).add(even).intoMemorySegment(ALL, max & ADDRESS, ORDER);
+        FloatVector.zero(S).add(odd).intoMemorySegment(ALL, max + W & ADDRESS, ORDER);
+    }
+
+    /// Replaces the scores of one register of lanes by `exp(score - subtract)`.
+    ///
+    /// @param scores of the first key
+    /// @param count keys
+    /// @param subtract for each lane the largest score, or the log of the sum of exponentials
+    /// @param sum for each lane, += the exponentials
+    static void exponentials(long scores, int count, long subtract, long sum) {
+        FloatVector minus = FloatVector.fromMemorySegment(S, ALL, subtract & ADDRESS, ORDER);
+        FloatVector total = FloatVector.zero(S);
+        for (int i = 0; i < count; i++) {
+            long at = scores + i * (2 * W) & ADDRESS;
+            FloatVector e = VectorMath.expUpTo0(FloatVector.fromMemorySegment(S, ALL, at, ORDER).sub(minus));
+            e.intoMemorySegment(ALL, at, ORDER);
+            total = e.add(total);
+        }
+        FloatVector.fromMemorySegment(S, ALL, sum & ADDRESS, ORDER).add(total)
+                .intoMemorySegment(ALL, sum & ADDRESS, ORDER);
+    }
+
+    /// The gradient of scores: `dS = p * (dP - dot)`.
+    ///
+    /// @param dP gradient of the probabilities, = that of the scores
+    /// @param p probabilities
+    /// @param count keys
+    /// @param dot for each lane the sum of `p * dP` over the keys
+    static void scoreGradients(long dP, long p, int count, long dot) {
+        FloatVector even = FloatVector.fromMemorySegment(S, ALL, dot & ADDRESS, ORDER);
+        FloatVector odd = FloatVector.fromMemorySegment(S, ALL, dot + W & ADDRESS, ORDER);
+        for (int i = 0; i < count; i++) {
+            long at = dP + i * (2 * W) & ADDRESS;
+            long from = p + i * (2 * W) & ADDRESS;
+            FloatVector a = FloatVector.fromMemorySegment(S, ALL, at, ORDER).sub(even);
+            FloatVector b = FloatVector.fromMemorySegment(S, ALL, at + W, ORDER).sub(odd);
+            a.mul(FloatVector.fromMemorySegment(S, ALL, from, ORDER)).intoMemorySegment(ALL, at, ORDER);
+            b.mul(FloatVector.fromMemorySegment(S, ALL, from + W, ORDER)).intoMemorySegment(ALL, at + W, ORDER);
         }
     }
 }

@@ -31,7 +31,7 @@ final class CompilerDirectives {
     /// The loops, by class. Their arguments and results are primitive, so a call costs a nanosecond and boxes nothing.
     static final Map<Class<?>, List<String>> LOOPS = Map.ofEntries(
             entry(AdamWKernels.class, List.of("update", "firstMoment", "secondMoment", "parameter")),
-            entry(AttentionKernels.class, List.of("maximum", "exponentials", "scoreGradient")),
+            entry(AttentionKernels.class, List.of("maximum", "exponentials", "hide", "maxima", "scoreGradients")),
             entry(ColumnGates.class, List.of("product", "addProduct", "backward")),
             entry(ColumnSums.class, List.of("addRows", "addRest")),
             entry(Elementwise.class, List.of("fill", "addScaled", "scaled", "addSquare", "sumOfSquares")),
@@ -40,6 +40,7 @@ final class CompilerDirectives {
                     "product", "absoluteProduct", "curvature", "mixed", "absolute", "addBlock")),
             entry(Losses.class, List.of("squaredError", "zeros", "squaredErrorBackward")),
             entry(PackColumns.class, List.of("touch", "splitBf16", "splitF16", "copyF32", "copyBf16", "copyF16")),
+            entry(PackRows.class, List.of("blocks", "columnMajor")),
             entry(PackTranspose.class, List.of("oneStep", "twoSteps")),
             entry(PackedWeights.class, List.of("unpackBf16", "unpackF16")),
             entry(RmsNorm.class, List.of("dot", "scale", "addGradient", "addProduct")),
@@ -53,7 +54,7 @@ final class CompilerDirectives {
             entry(WeightRows.class, List.of("fromBf16", "fromF16")));
 
     private static final List<Class<?>> TILES =
-            List.of(GemmShortTiles.class, GemmMiddleTiles.class, GemmTallTiles.class);
+            List.of(GemmShortTiles.class, GemmMiddleTiles.class, GemmTallTiles.class, AttentionTiles.class);
 
     private static final FutureTask<Boolean> INSTALLATION = new FutureTask<>(CompilerDirectives::add);
 

@@ -31,13 +31,28 @@ final class GemmTile {
 
     private GemmTile() {}
 
+    /// Sums of one run, however long.
+    ///
+    /// @param rows rows of this tile, `1 .. ROWS`
+    /// @param kc length of the sums
+    /// @param a holds the panel
+    /// @param panel where the panel, `[kc, rows]`, begins in it
+    /// @param b packed `[kc, COLUMNS]`
+    /// @param tile `[rows, COLUMNS]`, = the sums
+    static void sums(int rows, int kc, float[] a, int panel, long b, long tile) {
+        clear(rows, tile);
+        addSums(rows, kc, a, panel, b, tile);
+    }
+
+    /// Adds the sums of one run, however long.
+    ///
     /// @param rows rows of this tile, `1 .. ROWS`
     /// @param kc length of the sums
     /// @param a holds the panel
     /// @param panel where the panel, `[kc, rows]`, begins in it
     /// @param b packed `[kc, COLUMNS]`
     /// @param tile `[rows, COLUMNS]`, += the sums
-    private static void addSums(int rows, int kc, float[] a, int panel, long b, long tile) {
+    static void addSums(int rows, int kc, float[] a, int panel, long b, long tile) {
         switch (rows) {
             case 1 -> GemmShortTiles.rows1(kc, a, panel, b, tile);
             case 2 -> GemmShortTiles.rows2(kc, a, panel, b, tile);

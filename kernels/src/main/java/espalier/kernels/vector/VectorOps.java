@@ -33,7 +33,7 @@ public final class VectorOps extends CpuOps {
         parallel = new Parallel(threads);
         products = new GemmOps(parallel);
         attention = new Attention(parallel, products.gemm());
-        attentionBackward = new AttentionBackward(parallel, products.gemm());
+        attentionBackward = new AttentionBackward(parallel);
         columnSums = new ColumnSums(parallel);
         scratch = PackBuffer.perWorker(threads);
     }

@@ -5,8 +5,9 @@
 ///    [GemmShortTiles], [GemmMiddleTiles] and [GemmTallTiles], one method for each number of rows), and [Gemv] with
 ///    [GemvKernels] (a few rows, the weight unpacked). [PackRows] and [PackColumns] make the panels, by
 ///    [PackTranspose] and [PackConvert]; [PackedWeights] keeps them.
-/// 3. Attention: [Attention], cut by [AttentionTasks], and [AttentionBackward]: products on blocks of scores, with the
-///    row work of [AttentionKernels] between them.
+/// 3. Attention: [Attention] and [AttentionBackward] take an [AttentionGroup] of query heads block by block of
+///    [AttentionLanes]; [AttentionPanels] packs keys and values, [AttentionProducts] runs tiles over them (those of
+///    [GemmTile] and [AttentionTiles]), [AttentionKernels] does the rest. [AttentionFewRows] is for decoding.
 /// 4. [Parallel], the threads; [PackBuffer], the scratch memory that workers keep.
 /// 5. [Lanes], the process's one vector width, and [CompilerDirectives], which keep the tiles from C1.
 /// 6. The element-wise families, each beside its twin in `espalier.kernels.scalar`: [Elementwise], [WeightRows],

@@ -28,7 +28,7 @@ class AttentionTest {
             Parallel parallel = new Parallel(count);
             Gemm gemm = new Gemm(parallel);
             return new Threads(
-                    parallel, gemm, new Attention(parallel, gemm), new AttentionBackward(parallel, gemm));
+                    parallel, gemm, new Attention(parallel, gemm), new AttentionBackward(parallel));
         }
 
         @Override

@@ -6,6 +6,8 @@ import espalier.kernels.Backends;
 import espalier.kernels.ChildJvm;
 import espalier.kernels.DType;
 import espalier.kernels.Dropout;
+import espalier.kernels.HeadMap;
+import espalier.kernels.KeyValues;
 import espalier.kernels.Ops;
 import espalier.kernels.StoredMatrix;
 import espalier.kernels.Tensor;
@@ -51,6 +53,7 @@ class ThroughputTest {
                     Arena arena = Arena.ofShared()) {
                 product(ops, memory, arena);
                 fewRows(ops, memory, arena);
+                attention(ops, memory);
                 softmax(ops, memory);
                 swiglu(ops, memory);
                 dropout(ops, memory);
@@ -110,6 +113,30 @@ class ThroughputTest {
             int registers = outputs * inputs / (2 * L);
             compare("linear of 1 row", 2.4, new Work(1, () -> ops.linear(y, x, w, false)),
                     new Work(1, () -> read(sum.address(), from, registers)));
+        }
+
+        /// Attention and its gradients, against multiply-adds in registers: those of scores that the mask hides do not
+        /// count as work.
+        private static void attention(Ops ops, Workspace memory) {
+            int tokens = 256;
+            HeadMap heads = HeadMap.of(new int[] {3}, 64);
+            Tensor q = filled(ops, memory, tokens, 3 * 64);
+            Tensor k = filled(ops, memory, tokens, 64);
+            Tensor v = filled(ops, memory, tokens, 64);
+            Tensor out = filled(ops, memory, tokens, 3 * 64);
+            Tensor lse = filled(ops, memory, tokens, 3);
+            Tensor dQ = filled(ops, memory, tokens, 3 * 64);
+            Tensor dK = filled(ops, memory, tokens, 64);
+            Tensor dV = filled(ops, memory, tokens, 64);
+            int[] starts = {0, tokens};
+            KeyValues kv = KeyValues.packed(starts, k, v);
+            double work = 3.0 * 64 * tokens * (tokens + 1);
+            int steps = 100_000;
+            Work yardstick = new Work(8.0 * L * steps, () -> multiplyAdd(lse.address(), steps));
+            compare("attention", 6, new Work(work, () -> ops.attention(out, lse, q, kv, heads)), yardstick);
+            ops.attention(out, lse, q, kv, heads);
+            compare("attention backward", 6, new Work(2.5 * work, () ->
+                    ops.attentionBackward(dQ, dK, dV, q, out, lse, q, k, v, starts, heads)), yardstick);
         }
 
         private static void softmax(Ops ops, Workspace memory) {
