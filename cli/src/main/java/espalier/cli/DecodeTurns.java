@@ -11,6 +11,8 @@ import espalier.kernels.Ops;
 import espalier.tokenizer.EncodeOptions;
 import espalier.tokenizer.Tokenizer;
 import java.io.IOException;
+import java.lang.System.Logger;
+import java.lang.System.Logger.Level;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -25,10 +27,12 @@ import java.util.stream.IntStream;
 /// @param sampling of the sample
 /// @param sampleTokens that a sample has at most
 record DecodeTurns(String prompt, SamplingOptions sampling, int sampleTokens) {
-    /// Rounds before any counts: until then the compiler works beside the kernels.
-    private static final int WARM_UP = 4;
+    private static final Logger LOG = System.getLogger("espalier.cli");
+
+    /// How long rounds do not count: until then the compiler works beside the kernels.
+    private static final double WARM_UP_SECONDS = 4;
     /// Odd, for its median.
-    private static final int ROUNDS = 9;
+    private static final int ROUNDS = 25;
     private static final int TIMED_TOKENS = 64;
 
     /// What came out of one model.
@@ -50,17 +54,19 @@ record DecodeTurns(String prompt, SamplingOptions sampling, int sampleTokens) {
                 writers.add(Writer.open(folder, ops));
             }
             double[][] rates = new double[writers.size()][ROUNDS]; // [models][rounds]
-            for (int round = -WARM_UP; round < ROUNDS; round++) {
+            long start = System.nanoTime();
+            do {
+                writers.forEach(writer -> writer.tokensPerSecond(prompt));
+            } while ((System.nanoTime() - start) * 1e-9 < WARM_UP_SECONDS);
+            for (int round = 0; round < ROUNDS; round++) {
                 for (int i = 0; i < rates.length; i++) {
-                    double rate = writers.get(i).tokensPerSecond(prompt);
-                    if (round >= 0) {
-                        rates[i][round] = rate;
-                    }
+                    rates[i][round] = writers.get(i).tokensPerSecond(prompt);
                 }
-                progress.at(round + WARM_UP + 1L, WARM_UP + ROUNDS);
+                progress.at(round + 1L, ROUNDS);
             }
             List<Turn> turns = new ArrayList<>();
             for (int i = 0; i < rates.length; i++) {
+                LOG.log(Level.DEBUG, "tokens/s of {0}: {1}", folders.get(i), Arrays.toString(rates[i]));
                 Arrays.sort(rates[i]);
                 Writer writer = writers.get(i);
                 turns.add(new Turn(writer.model.checkpoint().bytes(), writer.sample(this), rates[i][ROUNDS / 2]));

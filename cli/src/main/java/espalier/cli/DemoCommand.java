@@ -215,8 +215,9 @@ final class DemoCommand extends JobCommand {
                 %s
 
                 %s
-                Perplexity is that of %,d tokens of stories held aside, in windows of %d. Recovery took
-                %d steps of LoRA on other stories, all of it %.0f s; %s shows how it went.
+                Perplexity is that of %,d tokens of stories held aside, in windows of %d.
+                Recovery took %d steps of LoRA on other stories, all of it %.0f s;
+                %s shows how it went.
 
                 The smaller model is a model like any other:
 

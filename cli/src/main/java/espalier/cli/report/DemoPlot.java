@@ -15,7 +15,7 @@ public final class DemoPlot {
     private static final int TOP = 104;
     private static final int ROW = 52;
     private static final int LINE = 19;
-    private static final int CHARACTERS = 112;
+    private static final int CHARACTERS = 96;
 
     private static final String STYLE = Palette.SHEET + """
             text { font-size: 13.5px; }
