@@ -1,6 +1,7 @@
 package espalier.engine.model;
 
 import espalier.engine.weights.LayerShape;
+import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.stream.Collectors;
@@ -21,7 +22,7 @@ public record MemoryPlan(Map<String, Long> parts) {
 
     /// Copies the map, keeping its order.
     public MemoryPlan {
-        parts = new LinkedHashMap<>(parts);
+        parts = Collections.unmodifiableMap(new LinkedHashMap<>(parts));
     }
 
     /// A forward pass that keeps nothing: measuring and generating.
@@ -60,7 +61,7 @@ public record MemoryPlan(Map<String, Long> parts) {
         }
         parts.put("activations", activations.kept(keep));
         parts.put("temporaries", activations.peak(keep) - activations.kept(keep));
-        parts.putAll(work.others());
+        work.others().forEach((name, bytes) -> parts.merge(name, bytes, Long::sum));
         parts.put("kernels", KERNELS);
         parts.put("jvm", JVM);
         return new MemoryPlan(parts);

@@ -31,7 +31,7 @@ public record StepPlan(boolean isPacked, Keep keep, MemoryPlan memory) {
         if (plain.isEmpty() || packed.isEmpty()) {
             return plain.or(() -> packed).orElseThrow();
         }
-        return packed.get().seconds(work) < plain.get().seconds(work) ? packed.get() : plain.get();
+        return packed.get().cost(work) < plain.get().cost(work) ? packed.get() : plain.get();
     }
 
     /// @param work what is run
@@ -51,8 +51,8 @@ public record StepPlan(boolean isPacked, Keep keep, MemoryPlan memory) {
         return Optional.empty();
     }
 
-    /// Time of all that differs between plans, in units without a name.
-    private double seconds(Workload work) {
+    /// How long what differs between plans takes, in elements of weights gone through.
+    private double cost(Workload work) {
         List<LayerShape> layers = work.shape().layers();
         double elements = (double) work.shape().hidden() * work.shape().vocab();
         double again = 0;

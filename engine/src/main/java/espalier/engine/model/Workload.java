@@ -3,6 +3,7 @@ package espalier.engine.model;
 import espalier.kernels.Check;
 import espalier.kernels.Ops;
 import espalier.kernels.Workspace;
+import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Set;
@@ -42,9 +43,13 @@ public record Workload(
         }
     }
 
-    /// Copies the map, keeping its order.
+    /// Checks the numbers and copies the map, keeping its order.
     public Workload {
-        others = new LinkedHashMap<>(others);
+        others = Collections.unmodifiableMap(new LinkedHashMap<>(others));
+        if (tokens < 0 || weightBytes < 0 || copyBytes < 0 || others.values().stream().anyMatch(bytes -> bytes < 0)) {
+            throw new IllegalArgumentException("a workload of %d tokens, %d bytes of weights, %d of copies, %s"
+                    .formatted(tokens, weightBytes, copyBytes, others));
+        }
     }
 
     /// Cross-entropy of a model whose gates are open, without adapters.

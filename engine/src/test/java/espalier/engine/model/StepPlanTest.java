@@ -52,6 +52,17 @@ class StepPlanTest {
         assertFalse(StepPlan.choose(NUTEPRUNE.withCopies(0), Long.MAX_VALUE).isPacked(), "nothing to pack");
     }
 
+    /// A part that is named like one of the plan's own does not take its place.
+    @Test
+    void othersAreAddedToWhatIsPlanned() {
+        long least = StepPlan.smallest(NUTEPRUNE).total();
+        assertEquals(least + 7, StepPlan.smallest(NUTEPRUNE.with("weights", 7)).total());
+        assertThrows(UnsupportedOperationException.class, () -> NUTEPRUNE.others().put("weights", 7L));
+        assertEquals("a workload of -1 tokens, 0 bytes of weights, 0 of copies, {}",
+                assertThrows(IllegalArgumentException.class, () -> Workload.of(SHAPE, -1, 0)).getMessage());
+        assertThrows(IllegalArgumentException.class, () -> NUTEPRUNE.with("moments", -1));
+    }
+
     @Test
     void whatDoesNotFitIsRefused() {
         long least = StepPlan.smallest(NUTEPRUNE).total();
