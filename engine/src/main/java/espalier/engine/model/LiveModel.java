@@ -1,5 +1,7 @@
 package espalier.engine.model;
 
+import espalier.engine.weights.LayerShape;
+import espalier.kernels.Check;
 import espalier.kernels.Tensor;
 import espalier.kernels.Workspace;
 import java.util.ArrayList;
@@ -31,7 +33,7 @@ public final class LiveModel implements AutoCloseable {
     private DecoderLayer layer;
     private int layerIndex = NO_LAYER;
 
-    /// @param whole stays open as long as this
+    /// @param whole stays open as long as this; all its layers are in memory
     public LiveModel(Model whole) {
         this.whole = whole;
         this.live = Collections.nCopies(whole.shape().layers().size(), LiveLayer.WHOLE);
@@ -49,9 +51,12 @@ public final class LiveModel implements AutoCloseable {
     /// @param pass a role that trains no base weights
     /// @param ws holds the gates and adapters of what lives, until the backward is over
     /// @return what to run [#model] with
-    /// @throws IllegalArgumentException if base weights are trained, or if there is dropout on what a trained adapter
-    ///     of o_proj or down_proj reads: its masks belong to columns that move
+    /// @throws IllegalArgumentException if gates are of another shape than the model, if base weights are trained, or
+    ///     if there is dropout on what a trained adapter of o_proj or down_proj reads: its masks belong to columns that
+    ///     move
     public LivePass begin(Pass pass, Workspace ws) {
+        requireShape("gates", pass.gates());
+        requireShape("gate gradients", pass.gateGradients());
         requireFixedColumns(pass);
         List<LiveLayer> next = new ArrayList<>();
         for (int i = 0; i < live.size(); i++) {
@@ -60,6 +65,19 @@ public final class LiveModel implements AutoCloseable {
         live = next;
         layerIndex = NO_LAYER;
         return LivePass.of(pass, live, whole.ops(), ws);
+    }
+
+    private void requireShape(String name, Gates gates) {
+        List<LayerShape> layers = whole.shape().layers();
+        if (gates.heads().size() != layers.size()) {
+            throw new IllegalArgumentException(
+                    "%s of %d layers, the model has %d".formatted(name, gates.heads().size(), layers.size()));
+        }
+        for (int i = 0; i < layers.size(); i++) {
+            String ofLayer = name + " of layer " + i;
+            Check.shapeIfPresent(ofLayer + ", heads", gates.heads().get(i), 1, layers.get(i).heads());
+            Check.shapeIfPresent(ofLayer + ", ffn", gates.ffn().get(i), 1, layers.get(i).ffn());
+        }
     }
 
     private void requireFixedColumns(Pass pass) {

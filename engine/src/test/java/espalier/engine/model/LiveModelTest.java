@@ -177,6 +177,24 @@ class LiveModelTest {
         }
     }
 
+    @ParameterizedTest
+    @EnumSource
+    void gatesOfAnotherModelAreRefused(Backends.Choice backend) {
+        ModelShape shape = shape(LayerShape.uniform(4, 2, HEAD_DIM, FFN));
+        ModelShape narrow = shape(LayerShape.uniform(4, 2, HEAD_DIM, FFN - 1));
+        try (Ops ops = Backends.open(backend, 2);
+                RandomModel random = new RandomModel(shape, 5);
+                Model model = Model.load(random, shape, ops);
+                LiveModel live = new LiveModel(model);
+                Toy other = new Toy(narrow, ops);
+                Workspace ws = ops.newWorkspace()) {
+            assertEquals("gates of layer 0, ffn has shape [1, 39], expected [1, 40]",
+                    assertThrows(IllegalArgumentException.class, () -> live.begin(other.pass, ws)).getMessage());
+            assertEquals("gates of 2 layers, the model has 5",
+                    assertThrows(IllegalArgumentException.class, () -> live.begin(Pass.plain(2), ws)).getMessage());
+        }
+    }
+
     /// Gates and adapters with their gradients.
     private static final class Toy implements AutoCloseable {
         private static final int RANK = 2;
