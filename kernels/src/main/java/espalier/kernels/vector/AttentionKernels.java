@@ -8,8 +8,10 @@ import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorSpecies;
 
-/// What attention does to single rows. Rows of scores have room for a multiple of [#PADDING] floats and are worked on
-/// to the end of the register that holds their last score.
+/// What attention does to scores between its products.
+///
+/// Of a few query rows they are rows, with room for a multiple of [#PADDING] floats, and are worked on to the end of
+/// the register that holds their last score; of many they are turned, a query vector in each lane of two registers.
 final class AttentionKernels {
     /// Rows of scores are padded to a multiple of this many floats.
     static final int PADDING = 16;

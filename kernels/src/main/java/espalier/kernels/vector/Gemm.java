@@ -13,9 +13,9 @@ import java.util.Arrays;
 /// block of `K`, A is packed whole; then each block of columns of B is packed to stay in the second-level cache while
 /// the panels of A, each small enough for the first level, pass over it.
 ///
-/// A task is a block of columns and some of the rows, see [Cuts]; `K` is never split over threads. An element sums over `K` in
-/// order, cut only where [#blocksOfK] says, which depends on `k` alone. So results depend neither on threads nor on
-/// tiles.
+/// A task is a block of columns and some of the rows, see [Cuts]; `K` is never split over threads. An element sums
+/// over `K` in order, cut only where [#blocksOfK] says, which depends on `k` alone. So results depend neither on threads
+/// nor on tiles.
 final class Gemm implements AutoCloseable {
     /// Which operand is stored transposed.
     enum Form {
