@@ -93,8 +93,8 @@ public class GenerationBenchmark {
         ops.close();
     }
 
-    /// Measures without a harness, for a peer that is measured by turns: for each repeat prints the tokens of the prompt
-    /// and the tokens after the first that were generated, each a second.
+    /// Measures without a harness, for a peer that is measured by turns: for each repeat prints the tokens of the
+    /// prompt and the tokens after the first that were generated, each a second.
     ///
     /// @param arguments model folder, tokens of the prompt, tokens to generate, threads, repeats
     public static void main(String[] arguments) throws IOException {

@@ -241,7 +241,8 @@ final class Steps implements AutoCloseable {
         UnitScorer.Settings settings =
                 new UnitScorer.Settings(Importance.PARAM_FIRST, Reduction.Stacked.SUM, GqaFold.BY_GROUP);
         return UnitScorer.score(
-                        settings, groups, model, plan.keep(), graph.tensors(), folder.weights(), samples, 0, Progress.NONE)
+                        settings, groups, model, plan.keep(), graph.tensors(), folder.weights(), samples, 0,
+                        Progress.NONE)
                 .loss();
     }
 

@@ -5,8 +5,8 @@ import espalier.kernels.Check;
 /// What a forward pass keeps. The bits of a backward do not depend on it.
 ///
 /// @param hasLayerInputs whether the input of each layer is kept: a teacher's states, or what a backward starts from
-/// @param lastLayers layers, counted from the last one, whose activations are kept too; a backward computes those of the
-///     others again. More than the model has are all of them
+/// @param lastLayers layers, counted from the last one, whose activations are kept too; a backward computes those of
+///     the others again. More than the model has are all of them
 public record Keep(boolean hasLayerInputs, int lastLayers) {
     /// Only the final hidden states: inference.
     public static final Keep NOTHING = new Keep(false, 0);

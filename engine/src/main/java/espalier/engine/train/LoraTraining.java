@@ -24,8 +24,8 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 
-/// Trains adapters of a frozen model to predict the labelled tokens: recovery after pruning (LLM-Pruner, Ma et al. 2023,
-/// arXiv:2305.11627, section 3.3), and fine-tuning in general.
+/// Trains adapters of a frozen model to predict the labelled tokens: recovery after pruning (LLM-Pruner, Ma et al.
+/// 2023, arXiv:2305.11627, section 3.3), and fine-tuning in general.
 public final class LoraTraining {
     /// What to train, and how.
     ///

@@ -82,8 +82,8 @@ class ActivationBytesTest {
                     assertEquals(held, ws.heldBytes(), "nothing is taken beyond the block");
                     assertEquals(planned.kept(keep), kept[count], count + " layers: after the forward");
                     long peak = planned.peak(keep);
-                    assertTrue(ws.bytes() <= peak && peak <= ws.bytes() + slack, "%d layers: %,d were taken, %,d planned"
-                            .formatted(count, ws.bytes(), peak));
+                    assertTrue(ws.bytes() <= peak && peak <= ws.bytes() + slack,
+                            "%d layers: %,d were taken, %,d planned".formatted(count, ws.bytes(), peak));
                 }
                 memory.release(0);
             }

@@ -45,8 +45,8 @@ class GoldenSmolLm2Test {
                         new UnitScorer.Settings(
                                 Importance.PARAM_FIRST, Reduction.Stacked.SUM, GqaFold.BY_GROUP),
                         new Selection.Local(layers, layers, 1), new SizeTarget.GroupRatio(ratio), 1, 42);
-                LlmPruner.Chosen chosen =
-                        LlmPruner.choose(model, settings, step -> samples, Optional.empty(), Long.MAX_VALUE, Progress.NONE);
+                LlmPruner.Chosen chosen = LlmPruner.choose(
+                        model, settings, step -> samples, Optional.empty(), Long.MAX_VALUE, Progress.NONE);
                 assertEquals(Double.parseDouble(exact.metadata().get("loss")), chosen.loss(), 1e-6);
                 int outliers = 0;
                 for (UnitScores units : chosen.scores()) {

@@ -152,8 +152,8 @@ class GoldenTaylorTest {
         UnitScorer.Settings settings =
                 new UnitScorer.Settings(importance, Reduction.parse(reduction), GqaFold.BY_GROUP);
         List<TensorShape> tensors = graph(golden).tensors();
-        return UnitScorer.score(settings, groups, golden.folder().model(), Keep.ACTIVATIONS, tensors, golden.folder().weights(),
-                        golden.ids("input_ids"), 42, Progress.NONE)
+        return UnitScorer.score(settings, groups, golden.folder().model(), Keep.ACTIVATIONS, tensors,
+                        golden.folder().weights(), golden.ids("input_ids"), 42, Progress.NONE)
                 .units();
     }
 

@@ -120,8 +120,8 @@ class LlmPrunerTest {
                 List<Group> groups = Groups.of(graph).all().stream()
                         .filter(group -> (group.kind() == Group.Kind.HIDDEN) == hidden)
                         .toList();
-                again = UnitScorer.score(scoring(importance), groups, open.model(), Keep.LAYER_INPUTS, graph.tensors(), open.weights(),
-                        samples(2), 42, Progress.NONE).units();
+                again = UnitScorer.score(scoring(importance), groups, open.model(), Keep.LAYER_INPUTS,
+                        graph.tensors(), open.weights(), samples(2), 42, Progress.NONE).units();
             }
             assertEquals(again.size(), two.scores().size());
             for (int i = 0; i < again.size(); i++) {

@@ -92,7 +92,8 @@ class MemoryPlanTest {
                         .toList();
                 UnitScorer.score(
                         new UnitScorer.Settings(importance, Reduction.Stacked.SUM, GqaFold.BY_GROUP), groups,
-                        model, keep, graph.tensors(), random, RandomModel.ids(shape, samples, tokens, 1), 0, Progress.NONE);
+                        model, keep, graph.tensors(), random, RandomModel.ids(shape, samples, tokens, 1), 0,
+                        Progress.NONE);
             });
             assertEquals(3, held.size(), "the pass, the tiles, the norms");
             long pass = plan.get("activations") + plan.get("temporaries");

@@ -81,7 +81,8 @@ class UnitScorerTest {
                     UnitScorer.Settings settings =
                             new UnitScorer.Settings(importance, Reduction.Stacked.SUM, GqaFold.BY_GROUP);
                     UnitScorer.Scored scored = UnitScorer.score(
-                            settings, groups, model, Keep.ACTIVATIONS, graph.tensors(), random, samples, 0, Progress.NONE);
+                            settings, groups, model, Keep.ACTIVATIONS, graph.tensors(), random, samples, 0,
+                            Progress.NONE);
                     assertTrue(scored.loss() > 1 && scored.loss() < 20, "loss " + scored.loss());
                     for (UnitScores units : scored.units()) {
                         double[] expected = bruteForce(units.group(), importance, random, graph, perSample);
@@ -267,7 +268,8 @@ class UnitScorerTest {
         UnitScorer.Settings settings =
                 new UnitScorer.Settings(Importance.PARAM_FIRST, Reduction.parse(reduction), fold);
         List<UnitScores> scores = UnitScorer.score(settings, Groups.of(graph).of(Group.Kind.KV_GROUPS), model,
-                        Keep.ACTIVATIONS, graph.tensors(), random, RandomModel.ids(model.shape(), SAMPLES, 6, 2), 0, Progress.NONE)
+                        Keep.ACTIVATIONS, graph.tensors(), random, RandomModel.ids(model.shape(), SAMPLES, 6, 2), 0,
+                        Progress.NONE)
                 .units();
         LayerRange first = new LayerRange(0, 1);
         PruningPlan plan = new Selection.Local(first, LayerRange.NONE, 1).select(0.5, model.shape(), scores).plan();
@@ -308,12 +310,14 @@ class UnitScorerTest {
             UnitScorer.Settings settings =
                     new UnitScorer.Settings(Importance.RANDOM, Reduction.Stacked.SUM, GqaFold.BY_GROUP);
             List<UnitScores> all = UnitScorer.score(
-                    settings, groups, model, Keep.ACTIVATIONS, graph.tensors(), random, new int[0][], 5, Progress.NONE).units();
+                    settings, groups, model, Keep.ACTIVATIONS, graph.tensors(), random, new int[0][], 5,
+                    Progress.NONE).units();
             List<UnitScores> last = UnitScorer.score(settings, List.of(groups.getLast()), model, Keep.NOTHING,
                     graph.tensors(), random, new int[0][], 5, Progress.NONE).units();
             assertArrayEquals(all.getLast().scores(), last.getFirst().scores());
             List<UnitScores> other = UnitScorer.score(
-                    settings, groups, model, Keep.ACTIVATIONS, graph.tensors(), random, new int[0][], 6, Progress.NONE).units();
+                    settings, groups, model, Keep.ACTIVATIONS, graph.tensors(), random, new int[0][], 6,
+                    Progress.NONE).units();
             assertTrue(relativeError(floats(all.getFirst().scores()), floats(other.getFirst().scores())) > 0.01);
             for (UnitScores units : all) {
                 for (double score : units.scores()) {
@@ -338,14 +342,15 @@ class UnitScorerTest {
                     "calibration samples of 1 token have nothing to predict", new int[][] {{1}, {2}});
             wrong.forEach((message, samples) -> assertEquals(message, assertThrows(
                     IllegalArgumentException.class,
-                    () -> UnitScorer.score(settings, groups(graph, false), model, Keep.ACTIVATIONS, graph.tensors(), random, samples, 0,
-                            Progress.NONE)).getMessage()));
+                    () -> UnitScorer.score(settings, groups(graph, false), model, Keep.ACTIVATIONS, graph.tensors(),
+                            random, samples, 0, Progress.NONE)).getMessage()));
             random.values().get("lm_head.weight")[3] = Float.NaN;
             try (Model broken = Model.load(random, shape, ops)) {
                 assertEquals("the calibration loss is NaN", assertThrows(
                         ArithmeticException.class,
-                        () -> UnitScorer.score(settings, groups(graph, false), broken, Keep.ACTIVATIONS, graph.tensors(), random,
-                                RandomModel.ids(shape, 2, 4, 1), 0, Progress.NONE)).getMessage());
+                        () -> UnitScorer.score(settings, groups(graph, false), broken, Keep.ACTIVATIONS,
+                                graph.tensors(), random, RandomModel.ids(shape, 2, 4, 1), 0,
+                                Progress.NONE)).getMessage());
             }
         }
     }
