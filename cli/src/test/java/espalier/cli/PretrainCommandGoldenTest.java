@@ -66,6 +66,9 @@ class PretrainCommandGoldenTest {
                         .json().get(perplexity).doubleValue() < 512);
         // Finished: to go on finds nothing to do, and to start is refused.
         assertEquals(json.get("sha256"), pretrain("--steps", 8, "--resume", "--json").json().get("sha256"));
+        Files.delete(out.resolve("tokenizer.json"));
+        assertEquals(json.get("sha256"), pretrain("--steps", 8, "--resume", "--json").json().get("sha256"));
+        assertTrue(Files.exists(out.resolve("tokenizer.json")), "written again");
         pretrain("--steps", 8).refused(out + ": exists already; --overwrite replaces it");
         assertEquals(json.get("sha256"), pretrain("--steps", 8, "--overwrite", "--json").json().get("sha256"));
     }
