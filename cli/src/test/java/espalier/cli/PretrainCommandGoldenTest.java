@@ -140,6 +140,12 @@ class PretrainCommandGoldenTest {
         Cli relu = pretrain();
         assertEquals(Errors.BAD_INPUT, relu.exit());
         assertTrue(relu.err().contains(config + ": this model cannot be run yet: "), relu.err());
+        Files.writeString(config, PruneRuns.config(PruneRuns.small()).put("bos_token_id", 2).toString());
+        pretrain().refused(config + ": bos_token_id is 2, expected 1, the begin token of the tokenizer in "
+                + PruneRuns.small());
+        Files.writeString(config, good.replace("\"eos_token_id\":2", "\"eos_token_id\":[0,1]"));
+        pretrain().refused(config + ": eos_token_id is [0, 1], expected 2, the end token of the tokenizer in "
+                + PruneRuns.small());
         Files.writeString(config, good);
         Path empty = folder.resolve("empty.txt");
         Files.writeString(empty, " \n");
