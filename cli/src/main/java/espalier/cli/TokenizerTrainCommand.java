@@ -100,7 +100,7 @@ final class TokenizerTrainCommand extends JobCommand {
 
     @Option(
             names = "--format",
-            paramLabel = "text|json_lines|json_array",
+            paramLabel = "text|json-lines|json-array",
             converter = TrainingOptions.FormatConverter.class,
             description = "What the data are (default: told by each file's name and content).")
     private TrainingFormat format;
