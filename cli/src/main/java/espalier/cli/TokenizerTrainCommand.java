@@ -125,6 +125,9 @@ final class TokenizerTrainCommand extends JobCommand {
         BpeTrainer trainer = new BpeTrainer(settings);
         read(trainer);
         TrainedBpe trained = train(trainer);
+        if (trained.counts().tokens() == 0) {
+            throw new IllegalArgumentException("the data hold nothing but special tokens");
+        }
         List<SideFile> files = trained.files().entrySet().stream()
                 .map(file -> SideFile.text(file.getKey(), file.getValue()))
                 .toList();
