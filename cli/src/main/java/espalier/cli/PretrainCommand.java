@@ -54,7 +54,8 @@ final class PretrainCommand extends JobCommand {
             names = "--tokenizer",
             required = true,
             paramLabel = "FOLDER",
-            description = "Its tokenizer is copied; it must have no more tokens than vocab_size.")
+            description = "Its tokenizer is copied; it must have no more tokens than vocab_size, and the same begin and "
+                    + "end tokens.")
     private Path tokenizer;
 
     @Option(
@@ -114,6 +115,10 @@ final class PretrainCommand extends JobCommand {
                     model.tokenizer(),
                     PreparedData.reading(training, model.config(), model.tokenizer()),
                     training);
+            if (prepared.instructionRows() > 0) {
+                throw new IllegalArgumentException("--data has " + prepared.instructionRows()
+                        + " rows of instructions, pretrain expects texts; finetune learns answers");
+            }
             prepared.described().put("tokenizer", FileHash.of(tokenizer.resolve("tokenizer.json")));
             Pretraining.Request request = request(model, prepared, watched, bytes);
             run.configure(

@@ -150,6 +150,13 @@ class PretrainCommandGoldenTest {
         Path empty = folder.resolve("empty.txt");
         Files.writeString(empty, " \n");
         pretrain("--data", empty).refused(empty + " holds no text");
+        Path answers = folder.resolve("answers.jsonl");
+        Files.writeString(answers, "{\"instruction\":\"Say a name.\",\"output\":\"Lily\"}\n".repeat(4));
+        Cli instructions = Cli.run(
+                "pretrain", "--config", config, "--tokenizer", PruneRuns.small(), "--data", answers, "--out", out);
+        assertEquals(Errors.BAD_INPUT, instructions.exit());
+        assertTrue(instructions.err().contains("--data has 4 rows of instructions, pretrain expects texts"),
+                instructions.err());
         assertEquals(Set.of(), PruneRuns.names(out.getParent()));
     }
 }
