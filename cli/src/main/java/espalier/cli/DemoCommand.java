@@ -3,11 +3,12 @@ package espalier.cli;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import espalier.bindings.PeakMemory;
 import espalier.cli.report.DemoPlot;
 import espalier.cli.report.DemoStage;
-import espalier.bindings.PeakMemory;
 import espalier.engine.generate.SamplingOptions;
 import espalier.engine.train.RunFolder;
+import espalier.engine.weights.FileHash;
 import espalier.engine.weights.TemporaryFolder;
 import espalier.kernels.Ops;
 import java.io.IOException;
@@ -107,7 +108,7 @@ final class DemoCommand extends JobCommand {
             ObjectNode made = prune.run().json();
             try (Ops ops = options.open()) {
                 List<DemoStage> stages = stages(embedded, made.get("rows"), ops);
-                ObjectNode json = describe(stages, made, ops);
+                ObjectNode json = describe(stages, made, embedded, ops);
                 json.put("seconds", (System.nanoTime() - start) * 1e-9);
                 json.put("peak_bytes", PeakMemory.bytes());
                 plot.write(() -> DemoPlot.render("A small model pruned and recovered", about(json), stages));
@@ -165,7 +166,8 @@ final class DemoCommand extends JobCommand {
         return stages;
     }
 
-    private ObjectNode describe(List<DemoStage> stages, ObjectNode made, Ops ops) {
+    private ObjectNode describe(List<DemoStage> stages, ObjectNode made, EmbeddedModel embedded, Ops ops)
+            throws IOException {
         ObjectNode json = Json.object();
         json.put("method", method.optionName());
         json.put("out", out.toString());
@@ -191,13 +193,18 @@ final class DemoCommand extends JobCommand {
         }
         json.put("eval_tokens", made.get("rows").get(0).get("eval_tokens").longValue());
         json.put("eval_window", WINDOW);
+        json.put("eval_stride", WINDOW);
+        json.put("eval_join", "training");
+        json.put("eval_data", embedded.heldAside().getFileName().toString());
+        json.put("eval_data_sha256", FileHash.of(embedded.heldAside()));
         json.put("sha256", made.get("sha256").textValue());
         ModelOptions.describe(json, ops);
         return json;
     }
 
     private static String about(ObjectNode json) {
-        String about = "%s at ratio %s, then %d steps of LoRA; perplexity on stories held aside; %s kernels, %d threads";
+        String about =
+                "%s at ratio %s, then %d steps of LoRA; perplexity on stories held aside; %s kernels, %d threads";
         return about.formatted(
                 json.get("method").textValue(),
                 json.get("ratio").asText(),

@@ -14,6 +14,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.OptionalInt;
 
 /// A model that is made from a configuration and a tokenizer: what `init` and `pretrain` share.
 ///
@@ -47,6 +48,26 @@ record NewModel(PretrainedConfig config, Tokenizer tokenizer, Path tokenizerFold
                         source.layers(), source.hiddenSize(), source.vocabSize(), source.rmsNormEps(), type)
                 .toJson(source);
         return new NewModel(PretrainedConfig.parse(written, file.toString()), tokenizer, tokenizerFolder, type);
+    }
+
+    /// Texts begin and end with the tokens that configuration and tokenizer name, so the two must name the same.
+    ///
+    /// @param file shown in messages
+    /// @throws CheckpointException naming the field, if they do not
+    void requireSameRoles(Path file) {
+        OptionalInt begin = tokenizer.bosId();
+        if (config.bosId().isPresent() && begin.isPresent() && !config.bosId().equals(begin)) {
+            throw differs(file, "bos_token_id", config.bosId().getAsInt(), begin.getAsInt(), "begin");
+        }
+        OptionalInt end = tokenizer.eosId();
+        if (!config.eosIds().isEmpty() && end.isPresent() && !config.eosIds().contains(end.getAsInt())) {
+            throw differs(file, "eos_token_id", config.eosIds(), end.getAsInt(), "end");
+        }
+    }
+
+    private CheckpointException differs(Path file, String field, Object actual, int expected, String role) {
+        return new CheckpointException("%s: %s is %s, expected %d, the %s token of the tokenizer in %s"
+                .formatted(file, field, actual, expected, role, tokenizerFolder));
     }
 
     ModelShape shape() {

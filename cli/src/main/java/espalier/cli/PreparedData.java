@@ -26,6 +26,7 @@ import java.util.OptionalInt;
 /// @param validation examples held out
 /// @param rows of all files
 /// @param skippedRows of these, those with nothing to learn
+/// @param instructionRows of these, those with instructions instead of texts
 /// @param described the files
 record PreparedData(
         TrainingSettings settings,
@@ -33,6 +34,7 @@ record PreparedData(
         Examples validation,
         long rows,
         long skippedRows,
+        long instructionRows,
         ObjectNode described) {
     private static final Logger LOG = System.getLogger("espalier.cli");
 
@@ -99,6 +101,7 @@ record PreparedData(
                 examples.pick(split.validation()),
                 rows,
                 skipped,
+                read.stream().mapToLong(TrainingData::instructionRows).sum(),
                 described);
     }
 

@@ -6,6 +6,7 @@ import espalier.engine.model.InitialWeights;
 import espalier.engine.train.AdamW;
 import espalier.engine.train.Pretraining;
 import espalier.engine.train.RunFolder;
+import espalier.engine.train.TextSamples;
 import espalier.engine.train.WeightTraining;
 import espalier.engine.weights.FileHash;
 import espalier.engine.weights.StoredType;
@@ -36,7 +37,8 @@ import picocli.CommandLine.Option;
             "Data: .txt, in which a line <|endoftext|> ends a document, or JSON rows (.jsonl, .json) with text, or",
             "either as .gz. Documents are joined, each with the begin and end tokens, and cut into",
             "sequences of --max-length tokens.",
-            "X/run is the run: settings, metrics, report.html, and the state from which --resume goes on after any stop.",
+            "X/run is the run: settings, metrics, report.html, and the state from which --resume goes on after any",
+            "stop.",
         })
 final class PretrainCommand extends JobCommand {
     private static final AdamW.Settings ADAM_W = new AdamW.Settings(0.9, 0.95, 1e-8, 0);
@@ -52,7 +54,8 @@ final class PretrainCommand extends JobCommand {
             names = "--tokenizer",
             required = true,
             paramLabel = "FOLDER",
-            description = "Its tokenizer is copied; it must have no more tokens than vocab_size.")
+            description = "Its tokenizer is copied; it must have no more tokens than vocab_size, and the same begin and "
+                    + "end tokens.")
     private Path tokenizer;
 
     @Option(
@@ -101,6 +104,10 @@ final class PretrainCommand extends JobCommand {
         }
         NewModel model = NewModel.read(config, tokenizer, type);
         model.config().requireSupported(config.toString());
+        model.requireSameRoles(config);
+        // Whatever is wrong with these shall be known before long reading.
+        TextSamples.Settings watched = samples.settings(model, training.seed);
+        long bytes = memory.bytes();
         try (RunFolder run = RunFolder.claim(out, running.opening()); Ops ops = options.open()) {
             PreparedData prepared = PreparedData.read(
                     terminal(),
@@ -108,8 +115,12 @@ final class PretrainCommand extends JobCommand {
                     model.tokenizer(),
                     PreparedData.reading(training, model.config(), model.tokenizer()),
                     training);
+            if (prepared.instructionRows() > 0) {
+                throw new IllegalArgumentException("--data has " + prepared.instructionRows()
+                        + " rows of instructions, pretrain expects texts; finetune learns answers");
+            }
             prepared.described().put("tokenizer", FileHash.of(tokenizer.resolve("tokenizer.json")));
-            Pretraining.Request request = request(model, prepared);
+            Pretraining.Request request = request(model, prepared, watched, bytes);
             run.configure(
                     Pretraining.configuration(request, prepared.described(), ops),
                     state -> WeightTraining.check(request.training(), state));
@@ -126,7 +137,8 @@ final class PretrainCommand extends JobCommand {
         }
     }
 
-    private Pretraining.Request request(NewModel model, PreparedData prepared) throws IOException {
+    private Pretraining.Request request(
+            NewModel model, PreparedData prepared, TextSamples.Settings watched, long bytes) {
         WeightTraining.Request weights = new WeightTraining.Request(
                 model.shape(),
                 model.tensors(),
@@ -136,8 +148,8 @@ final class PretrainCommand extends JobCommand {
                 training.optimiser(ADAM_W),
                 prepared.training(),
                 prepared.validation(),
-                samples.settings(model, training.seed),
-                memory.bytes());
+                watched,
+                bytes);
         return new Pretraining.Request(
                 model.config().raw(), type, model.tokenizerFiles(), weights, "espalier " + Version.number());
     }

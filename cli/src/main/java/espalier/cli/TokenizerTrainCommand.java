@@ -100,7 +100,7 @@ final class TokenizerTrainCommand extends JobCommand {
 
     @Option(
             names = "--format",
-            paramLabel = "text|json_lines|json_array",
+            paramLabel = "text|json-lines|json-array",
             converter = TrainingOptions.FormatConverter.class,
             description = "What the data are (default: told by each file's name and content).")
     private TrainingFormat format;
@@ -125,6 +125,9 @@ final class TokenizerTrainCommand extends JobCommand {
         BpeTrainer trainer = new BpeTrainer(settings);
         read(trainer);
         TrainedBpe trained = train(trainer);
+        if (trained.counts().tokens() == 0) {
+            throw new IllegalArgumentException("the data hold nothing but special tokens");
+        }
         List<SideFile> files = trained.files().entrySet().stream()
                 .map(file -> SideFile.text(file.getKey(), file.getValue()))
                 .toList();

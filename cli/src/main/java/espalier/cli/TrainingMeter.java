@@ -22,7 +22,8 @@ final class TrainingMeter implements TrainingWatch, AutoCloseable {
         if (!line.isDue() && step.step() < step.steps()) {
             return;
         }
-        String validation = Double.isNaN(step.validationLoss()) ? "" : ", validation %.4f".formatted(step.validationLoss());
+        String validation =
+                Double.isNaN(step.validationLoss()) ? "" : ", validation %.4f".formatted(step.validationLoss());
         String skipped = step.skippedSteps() == 0 ? "" : ", %d skipped".formatted(step.skippedSteps());
         line.show("step %d of %d: loss %.4f%s, lr %.3g, gradient %.3g, %.0f tokens/s, %s left%s".formatted(
                 step.step(),

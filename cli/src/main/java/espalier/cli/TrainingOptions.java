@@ -108,7 +108,7 @@ final class TrainingOptions {
 
     @Option(
             names = "--format",
-            paramLabel = "text|json_lines|json_array",
+            paramLabel = "text|json-lines|json-array",
             converter = FormatConverter.class,
             description = "What the data are (default: told by each file's name and content).")
     TrainingFormat format;
@@ -152,7 +152,7 @@ final class TrainingOptions {
         @Override
         public TrainingFormat convert(String value) {
             return TrainingFormat.named(value).orElseThrow(() -> new TypeConversionException(
-                    "'" + value + "' is not a format; there are text, json_lines and json_array"));
+                    "'" + value + "' is not a format; there are text, json-lines and json-array"));
         }
     }
 

@@ -66,6 +66,9 @@ class PretrainCommandGoldenTest {
                         .json().get(perplexity).doubleValue() < 512);
         // Finished: to go on finds nothing to do, and to start is refused.
         assertEquals(json.get("sha256"), pretrain("--steps", 8, "--resume", "--json").json().get("sha256"));
+        Files.delete(out.resolve("tokenizer.json"));
+        assertEquals(json.get("sha256"), pretrain("--steps", 8, "--resume", "--json").json().get("sha256"));
+        assertTrue(Files.exists(out.resolve("tokenizer.json")), "written again");
         pretrain("--steps", 8).refused(out + ": exists already; --overwrite replaces it");
         assertEquals(json.get("sha256"), pretrain("--steps", 8, "--overwrite", "--json").json().get("sha256"));
     }
@@ -137,10 +140,23 @@ class PretrainCommandGoldenTest {
         Cli relu = pretrain();
         assertEquals(Errors.BAD_INPUT, relu.exit());
         assertTrue(relu.err().contains(config + ": this model cannot be run yet: "), relu.err());
+        Files.writeString(config, PruneRuns.config(PruneRuns.small()).put("bos_token_id", 2).toString());
+        pretrain().refused(config + ": bos_token_id is 2, expected 1, the begin token of the tokenizer in "
+                + PruneRuns.small());
+        Files.writeString(config, good.replace("\"eos_token_id\":2", "\"eos_token_id\":[0,1]"));
+        pretrain().refused(config + ": eos_token_id is [0, 1], expected 2, the end token of the tokenizer in "
+                + PruneRuns.small());
         Files.writeString(config, good);
         Path empty = folder.resolve("empty.txt");
         Files.writeString(empty, " \n");
         pretrain("--data", empty).refused(empty + " holds no text");
+        Path answers = folder.resolve("answers.jsonl");
+        Files.writeString(answers, "{\"instruction\":\"Say a name.\",\"output\":\"Lily\"}\n".repeat(4));
+        Cli instructions = Cli.run(
+                "pretrain", "--config", config, "--tokenizer", PruneRuns.small(), "--data", answers, "--out", out);
+        assertEquals(Errors.BAD_INPUT, instructions.exit());
+        assertTrue(instructions.err().contains("--data has 4 rows of instructions, pretrain expects texts"),
+                instructions.err());
         assertEquals(Set.of(), PruneRuns.names(out.getParent()));
     }
 }

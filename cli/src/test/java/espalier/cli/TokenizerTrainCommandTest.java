@@ -110,7 +110,10 @@ class TokenizerTrainCommandTest {
         Path empty = Files.writeString(folder.resolve("c.txt"), " \n");
         Cli.run("tokenizer", "train", "--data", empty, "--vocab-size", 260, "--out", folder.resolve("t")).refused(
                 empty + " holds no text");
+        Path specials = Files.writeString(folder.resolve("d.txt"), "x<pad>x");
+        Cli.run("tokenizer", "train", "--data", specials, "--vocab-size", 259, "--special", "<pad>", "x<pad>x", "--out",
+                folder.resolve("t")).refused("the data hold nothing but special tokens");
         Cli.run("tokenizer").refused("a command is missing: train (see espalier tokenizer --help)");
-        assertEquals(List.of("a.txt", "b.jsonl", "c.txt"), names());
+        assertEquals(List.of("a.txt", "b.jsonl", "c.txt", "d.txt"), names());
     }
 }

@@ -13,9 +13,9 @@ import java.util.Optional;
 /// Draws the token sequences that importance is estimated on, as LLM-Pruner does (arXiv:2305.11627, release): documents
 /// that have enough tokens, each used once, cropped to one length, so that no padding is needed.
 ///
-/// Documents are the rows of JSON Lines, and the parts of plain text between lines [TextSource#DOCUMENT_END]. Where plain
-/// text has no such line its paragraphs are joined, in order, until each document is long enough. Unlike the release, which draws for ever where too few documents are long enough, this ends
-/// with an error.
+/// Documents are the rows of JSON Lines, and the parts of plain text between lines [TextSource#DOCUMENT_END]. Where
+/// plain text has no such line its paragraphs are joined, in order, until each document is long enough. Unlike the
+/// release, which draws for ever where too few documents are long enough, this ends with an error.
 public final class CalibrationSampler {
     /// Keeps these draws apart from other uses of the same seed.
     private static final long STREAM = 0x63616c6962L;

@@ -77,8 +77,8 @@ public final class TextSource {
         return jsonLines;
     }
 
-    /// @return the documents that the file separates: each row of JSON Lines as it is; of plain text what stands between
-    ///     lines [#DOCUMENT_END], trimmed, none empty. Nothing if plain text has no such line
+    /// @return the documents that the file separates: each row of JSON Lines as it is; of plain text what stands
+    ///     between lines [#DOCUMENT_END], trimmed, none empty. Nothing if plain text has no such line
     /// @throws TextFormatException if a line of JSON Lines is malformed
     public Optional<List<String>> documents() throws TextFormatException {
         if (jsonLines) {

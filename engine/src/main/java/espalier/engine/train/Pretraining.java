@@ -80,7 +80,7 @@ public final class Pretraining {
             throws IOException {
         Optional<ObjectNode> before = run.result();
         if (before.isPresent()) {
-            if (isPublished(run.out(), before.get())) {
+            if (isPublished(request, run.out(), before.get())) {
                 return before;
             }
             watch.say(RunDescription.LOST);
@@ -93,8 +93,10 @@ public final class Pretraining {
                 RunDescription.result(outcome), (folder, result) -> write(request, folder, outcome.best(), result)));
     }
 
-    private static boolean isPublished(Path out, ObjectNode result) throws IOException {
+    /// @return whether the files that were published are there, with the weights that were written
+    private static boolean isPublished(Request request, Path out, ObjectNode result) throws IOException {
         return Files.exists(out.resolve("config.json"))
+                && request.files().stream().allMatch(file -> Files.exists(out.resolve(file.name())))
                 && FileHash.ofWeightsIfPresent(out).orElse("").equals(result.path("sha256").asText());
     }
 

@@ -49,7 +49,14 @@ public final class TextSamples implements TrainingWatch {
         if (settings.every() == 0 || step.step() % settings.every() != 0) {
             return;
         }
-        String text = text();
+        String text;
+        try {
+            text = text();
+        } catch (ArithmeticException e) {
+            // Whether a run whose numbers are not finite can go on is for the trainer to say.
+            watch.say("no sample at step %d: %s".formatted(step.step(), e.getMessage()));
+            return;
+        }
         ObjectNode line = JsonNodeFactory.instance.objectNode();
         line.put("step", step.step());
         line.put("sample", text);

@@ -147,7 +147,7 @@ public record PretrainedConfig(
                 fields.integers("eos_token_id", 0, vocab - 1),
                 dtype(fields),
                 layers,
-                UnsupportedFeatures.of(fields, family, rope, maxPositions, numLayers),
+                UnsupportedFeatures.of(fields, family, rope, maxPositions, layers),
                 json);
     }
 

@@ -4,8 +4,8 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 
-/// A new folder for files of this process alone. It is deleted with all that is in it when it is closed, or when a signal
-/// ends the process before; only a process that is killed without notice leaves it.
+/// A new folder for files of this process alone. It is deleted with all that is in it when it is closed, or when a
+/// signal ends the process before; only a process that is killed without notice leaves it.
 public final class TemporaryFolder implements AutoCloseable {
     private final Path path;
 

@@ -11,7 +11,7 @@ final class UnsupportedFeatures {
 
     /// @return one reason for each feature, naming its field
     static List<String> of(
-            ConfigFields fields, ModelFamily family, RopeFields rope, int maxPositions, int numLayers) {
+            ConfigFields fields, ModelFamily family, RopeFields rope, int maxPositions, List<LayerShape> layers) {
         List<String> reasons = new ArrayList<>();
         for (String architecture : fields.texts("architectures")) {
             if (!family.isCausalLm(architecture)) {
@@ -32,9 +32,13 @@ final class UnsupportedFeatures {
         if (!activation.equals("silu") && !activation.equals("swish")) {
             reasons.add("the activation is " + activation + " (hidden_act), only silu is known");
         }
-        int window = slidingWindow(fields, family, numLayers);
+        int window = slidingWindow(fields, family, layers.size());
         if (window < maxPositions) {
             reasons.add("attention is limited to a sliding window of " + window + " positions (sliding_window)");
+        }
+        List<Integer> headDims = layers.stream().map(LayerShape::headDim).distinct().sorted().toList();
+        if (headDims.size() > 1) {
+            reasons.add("layers have heads of different sizes (head_dim " + headDims + ")");
         }
         for (String field : List.of("attn_logit_softcapping", "final_logit_softcapping")) {
             if (fields.has(field)) {

@@ -79,12 +79,16 @@ class PretrainingTest {
     }
 
     private static WeightTraining.Request training(long steps, int microBatch, long memory) {
+        return training(steps, microBatch, memory, 0.01);
+    }
+
+    private static WeightTraining.Request training(long steps, int microBatch, long memory, double learningRate) {
         return new WeightTraining.Request(
                 SHAPE,
                 Architecture.LLAMA.tensors(SHAPE),
                 new InitialWeights(3),
                 new TrainingSettings(steps, 4, microBatch, 7, 1, 3, 2),
-                new LearningRate(0.01, LearningRate.Shape.COSINE, 1, steps),
+                new LearningRate(learningRate, LearningRate.Shape.COSINE, 1, steps),
                 new AdamW.Settings(0.9, 0.95, 1e-8, 0.1),
                 examples(13, 100),
                 examples(5, 900),
@@ -241,6 +245,27 @@ class PretrainingTest {
         return Files.readAllLines(out.resolve("run/metrics.jsonl")).stream()
                 .filter(line -> line.contains("\"sample\""))
                 .toList();
+    }
+
+    /// Weights of 1e15 are finite, what they compute is not.
+    @Test
+    void aSampleThatCannotBeWrittenEndsNoRun() {
+        List<String> said = new ArrayList<>();
+        TrainingWatch watch = new TrainingWatch() {
+            @Override
+            public void say(String message) {
+                said.add(message);
+            }
+        };
+        WeightTraining.Request diverging = training(4, 2, Long.MAX_VALUE, 1e15);
+        assertEquals("no validation gave a finite loss, so no state can be called the best",
+                assertThrows(
+                                ArithmeticException.class,
+                                () -> WeightTraining.run(diverging, RunRecord.NONE, watch, ops))
+                        .getMessage());
+        assertTrue(said.stream().anyMatch(line -> line.startsWith("no sample at step 3: the logit of token id ")),
+                said.toString());
+        assertTrue(said.stream().anyMatch(line -> line.startsWith("step 4 was skipped: ")), said.toString());
     }
 
     @Test

@@ -120,6 +120,9 @@ class PretrainedConfigTest {
         "{\"architectures\": [\"LlamaForSequenceClassification\"]}| architectures names"
                 + " LlamaForSequenceClassification, which is not the causal language model of llama",
         "{\"quantization_config\": {\"quant_method\": \"gptq\"}}| the weights are quantised (quantization_config)",
+        "{\"espalier\": {\"format\": 1, \"layers\": [{\"queries_per_kv\": [1], \"head_dim\": 8, \"ffn\": 8},"
+                + " {\"queries_per_kv\": [1], \"head_dim\": 4, \"ffn\": 8}]}}|"
+                + " layers have heads of different sizes (head_dim [4, 8])",
         "{\"per_layer_config\": {}}| layers differ in a way that is not read (per_layer_config)",
     })
     void saysWhyAModelCannotRun(String change, String reason) throws IOException {

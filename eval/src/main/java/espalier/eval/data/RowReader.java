@@ -11,7 +11,6 @@ import java.util.function.Consumer;
 
 /// The rows of a file of training data, one by one. A document of plain text is a text row, unless it is blank.
 final class RowReader {
-
     private final Utf8Reader in;
     private final Consumer<TrainingRow> rows;
 
