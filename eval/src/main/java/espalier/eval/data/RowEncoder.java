@@ -30,14 +30,16 @@ final class RowEncoder {
         return end.isPresent() && end.getAsInt() == id;
     }
 
-    /// @return the text between begin and end token, where they are known
+    /// @return the text between begin and end token, where they are known; one token that is both only ends a text, and
+    ///     so begins the one that is joined to it
     int[] document(String text) {
         int[] ids = tokenizer.encode(text, document);
-        int begins = options.beginId().isPresent() ? 1 : 0;
+        OptionalInt begin = options.beginId().equals(options.endId()) ? OptionalInt.empty() : options.beginId();
+        int begins = begin.isPresent() ? 1 : 0;
         int ends = options.endId().isPresent() ? 1 : 0;
         int[] around = new int[begins + ids.length + ends];
         System.arraycopy(ids, 0, around, begins, ids.length);
-        options.beginId().ifPresent(id -> around[0] = id);
+        begin.ifPresent(id -> around[0] = id);
         options.endId().ifPresent(id -> around[around.length - 1] = id);
         return around;
     }

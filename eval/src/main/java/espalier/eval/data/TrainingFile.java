@@ -26,7 +26,8 @@ public final class TrainingFile {
     /// How rows become tokens.
     ///
     /// @param maxLength tokens that an example has at most, at least 2
-    /// @param beginId token before each text; none if empty. Instructions begin as the tokenizer says
+    /// @param beginId token before each text; none if empty, or if the end token of the text before is the same.
+    ///     Instructions begin as the tokenizer says
     /// @param endId token after each text and answer; none if empty, see [TrainingData#endTokens]
     /// @param format of the file; told by its content and name if empty
     /// @param prompt how instructions are rendered
@@ -53,7 +54,7 @@ public final class TrainingFile {
         /// tokens as in transformers.
         ///
         /// @param maxLength tokens that an example has at most
-        /// @param beginId token before each text, if there is one
+        /// @param beginId token before each text, if there is one and it is not the end token
         /// @param endId token after each text and answer, if there is one
         /// @return the options
         public static Options of(int maxLength, OptionalInt beginId, OptionalInt endId) {

@@ -103,6 +103,14 @@ class TrainingFileTest {
         assertArrayEquals(joined(prompt + "Hello there"), ids(read("a.jsonl", ended, options(400))));
     }
 
+    @Test
+    void oneTokenThatBeginsAndEndsStandsOnceBetweenTexts() throws IOException {
+        TrainingFile.Options both = TrainingFile.Options.of(400, OptionalInt.of(END), OptionalInt.of(END));
+        int[] between = ids(read("a.txt", "One\n<|endoftext|>\nTwo\n", options(400)));
+        int[] once = ids(read("b.txt", "One\n<|endoftext|>\nTwo\n", both));
+        assertArrayEquals(Arrays.stream(between).filter(id -> id != BEGIN).toArray(), once);
+    }
+
     /// Some tokenizers put begin and end token around each text; here a prompt must not end, and a text only once.
     @Test
     void theEndTokenOfATemplateIsNotAddedTwice() throws IOException {
