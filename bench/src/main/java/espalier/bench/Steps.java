@@ -127,7 +127,8 @@ final class Steps implements AutoCloseable {
             case IMPORTANCE -> PruningMemory.scoring(architecture(folder), shape, weights, sequences, tokens);
             case TWO_ROLES -> plain.withAdapters(ADAPTERS).withGates().withTeacher();
         };
-        return work.withCopies(folder.model().packedBytes());
+        // A scoring pass runs once on its weights, so pruning does not pack them.
+        return kind == Kind.IMPORTANCE ? work : work.withCopies(folder.model().packedBytes());
     }
 
     private static StepPlan prefillPlan(Workload work, long memory) {
