@@ -45,14 +45,19 @@ final class Access {
         ALL.set(FLOAT, address & ADDRESS, value);
     }
 
-    /// The sum of the lanes in float64, always by the same tree.
-    static double sum(FloatVector v) {
-        float[] lanes = v.toArray();
-        double[] sums = new double[lanes.length];
-        for (int i = 0; i < lanes.length; i++) {
-            sums[i] = lanes[i];
-        }
-        return sum(sums);
+    /// The sum of a register's lanes in float64, by halves: lane `i` and lane `i + L / 2`, and so on. From memory, since
+    /// an array of them would be garbage for every row.
+    ///
+    /// @param lanes a register in memory
+    static double sum(long lanes) {
+        return sum(lanes, 0, 1);
+    }
+
+    /// Of every `step`-th lane from `lane` on.
+    private static double sum(long lanes, int lane, int step) {
+        return step == Lanes.COUNT
+                ? get(lanes + (long) lane * Float.BYTES)
+                : sum(lanes, lane, 2 * step) + sum(lanes, lane + step, 2 * step);
     }
 
     /// Adds the entries by halves; their number is a power of two.

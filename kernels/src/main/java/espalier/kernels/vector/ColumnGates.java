@@ -67,7 +67,8 @@ final class ColumnGates {
     }
 
     static void backward(                                                                           // dX =, dZ +=
-            Parallel parallel, ColumnSums sums, Tensor dX, Tensor dZ, Tensor dY, Tensor x, Tensor z, int width) {
+            Parallel parallel, PackBuffer[] scratch, ColumnSums sums, Tensor dX, Tensor dZ, Tensor dY, Tensor x,
+            Tensor z, int width) {
         if (!dZ.isPresent()) {
             forward(parallel, dX, dY, z, width, false);
             return;
@@ -80,7 +81,7 @@ final class ColumnGates {
             if (width == 1) {
                 backward(dXRow, sum, dYRow, xRow, z.address(), x.cols());
             } else {
-                backwardRuns(dXRow, sum, dYRow, xRow, z, width);
+                backwardRuns(dXRow, sum, dYRow, xRow, z, width, scratch[worker].ensure(W));
             }
         });
     }
@@ -100,11 +101,11 @@ final class ColumnGates {
         }
     }
 
-    private static void backwardRuns(long dX, long sums, long dY, long x, Tensor z, int width) {
+    private static void backwardRuns(long dX, long sums, long dY, long x, Tensor z, int width, long lanes) {
         for (int run = 0; run < z.cols(); run++) {
             long offset = (long) run * width * Float.BYTES;
             long gate = (long) run * Float.BYTES;
-            double dot = RmsNorm.dot(dY + offset, x + offset, width);
+            double dot = RmsNorm.dot(dY + offset, x + offset, width, lanes);
             Access.set(sums + gate, (float) (Access.get(sums + gate) + dot));
             Elementwise.scaled(dX + offset, dY + offset, Access.get(z.address() + gate), width);
         }

@@ -142,7 +142,7 @@ final class Importance {
         for (int from = 0; from < n; from += BLOCK) {
             long offset = (long) from * Float.BYTES;
             addBlock(columns + offset, value + offset, Math.min(BLOCK, n - from), lanes);
-            sum += Access.sum(load(lanes));
+            sum += Access.sum(lanes);
         }
         return sum;
     }

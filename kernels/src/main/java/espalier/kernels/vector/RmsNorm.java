@@ -16,10 +16,12 @@ final class RmsNorm {
     private RmsNorm() {}
 
     static void forward(                                                                            // y =, rstd =
-            Parallel parallel, Tensor y, Tensor rstd, Tensor x, Tensor weight, float eps, int divisor) {
+            Parallel parallel, PackBuffer[] scratch, Tensor y, Tensor rstd, Tensor x, Tensor weight, float eps,
+            int divisor) {
         Tasks.rows(parallel, x.rows(), x.cols(), (from, to, worker) -> {
+            long lanes = scratch[worker].ensure(W);
             for (int t = from; t < to; t++) {
-                double squares = dot(row(x, t), row(x, t), x.cols());
+                double squares = dot(row(x, t), row(x, t), x.cols(), lanes);
                 float scale = (float) (1 / Math.sqrt(squares / divisor + eps));
                 Access.set(rstd.address() + (long) t * Float.BYTES, scale);
                 scale(row(y, t), row(x, t), weight.address(), scale, x.cols());
@@ -28,7 +30,9 @@ final class RmsNorm {
     }
 
     /// `sum(a b)`.
-    static double dot(long a, long b, int n) {
+    ///
+    /// @param lanes a register in memory
+    static double dot(long a, long b, int n, long lanes) {
         FloatVector even = FloatVector.zero(Lanes.F32);
         FloatVector odd = FloatVector.zero(Lanes.F32);
         int i = 0;
@@ -40,7 +44,8 @@ final class RmsNorm {
             VectorMask<Float> m = first(Math.min(L, n - i));
             even = load(a, m).fma(load(b, m), even);
         }
-        return Access.sum(even.add(odd));
+        store(lanes, even.add(odd));
+        return Access.sum(lanes);
     }
 
     private static void scale(long y, long x, long weight, float rstd, int n) {
@@ -57,17 +62,18 @@ final class RmsNorm {
 
     /// With `r = rstd` and `p = dY * weight`: `dX += r p - x r^3 / divisor * sum(p x)`, `dWeight += sum_t dY x r`.
     static void backward(
-            Parallel parallel, ColumnSums sums, Tensor dX, Tensor dWeight, Tensor dY, Tensor x, Tensor weight,
-            Tensor rstd, int divisor) {
+            Parallel parallel, PackBuffer[] scratch, ColumnSums sums, Tensor dX, Tensor dWeight, Tensor dY, Tensor x,
+            Tensor weight, Tensor rstd, int divisor) {
         if (dWeight.isPresent()) {
             sums.addTo(dWeight, x.rows(), x.elements(), (t, sum, worker) -> {
-                backwardRow(t, dX, dY, x, weight, rstd, divisor);
+                backwardRow(t, dX, dY, x, weight, rstd, divisor, scratch[worker].ensure(W));
                 addProduct(sum, row(dY, t), row(x, t), rstdOf(rstd, t), x.cols());
             });
         } else {
             Tasks.rows(parallel, x.rows(), x.cols(), (from, to, worker) -> {
+                long lanes = scratch[worker].ensure(W);
                 for (int t = from; t < to; t++) {
-                    backwardRow(t, dX, dY, x, weight, rstd, divisor);
+                    backwardRow(t, dX, dY, x, weight, rstd, divisor, lanes);
                 }
             });
         }
@@ -81,13 +87,15 @@ final class RmsNorm {
         return Access.get(rstd.address() + (long) t * Float.BYTES);
     }
 
-    private static void backwardRow(int t, Tensor dX, Tensor dY, Tensor x, Tensor weight, Tensor rstd, int divisor) {
+    private static void backwardRow(
+            int t, Tensor dX, Tensor dY, Tensor x, Tensor weight, Tensor rstd, int divisor, long lanes) {
         double r = rstdOf(rstd, t);
-        double back = r * r * r / divisor * dot(row(dY, t), weight.address(), row(x, t), x.cols());
+        double back = r * r * r / divisor * dot(row(dY, t), weight.address(), row(x, t), x.cols(), lanes);
         addGradient(row(dX, t), row(dY, t), weight.address(), row(x, t), (float) r, (float) back, x.cols());
     }
 
-    private static double dot(long a, long b, long c, int n) {
+    /// `sum(a b c)`.
+    private static double dot(long a, long b, long c, int n, long lanes) {
         FloatVector even = FloatVector.zero(Lanes.F32);
         FloatVector odd = FloatVector.zero(Lanes.F32);
         int i = 0;
@@ -99,7 +107,8 @@ final class RmsNorm {
             VectorMask<Float> m = first(Math.min(L, n - i));
             even = load(a, m).mul(load(b, m)).fma(load(c, m), even);
         }
-        return Access.sum(even.add(odd));
+        store(lanes, even.add(odd));
+        return Access.sum(lanes);
     }
 
     private static void addGradient(long dX, long dY, long weight, long x, float rstd, float back, int n) {

@@ -153,14 +153,14 @@ public final class VectorOps extends CpuOps {
     @Override
     public void rmsNorm(Tensor y, Tensor rstd, Tensor x, Tensor weight, float eps, int divisor) {
         Shapes.rmsNorm(y, rstd, x, weight, divisor);
-        RmsNorm.forward(parallel, y, rstd, x, weight, eps, divisor);
+        RmsNorm.forward(parallel, scratch, y, rstd, x, weight, eps, divisor);
     }
 
     @Override
     public void rmsNormBackward(
             Tensor dX, Tensor dWeight, Tensor dY, Tensor x, Tensor weight, Tensor rstd, int divisor) {
         Shapes.rmsNormBackward(dX, dWeight, dY, x, weight, rstd, divisor);
-        RmsNorm.backward(parallel, columnSums, dX, dWeight, dY, x, weight, rstd, divisor);
+        RmsNorm.backward(parallel, scratch, columnSums, dX, dWeight, dY, x, weight, rstd, divisor);
     }
 
     @Override
@@ -204,7 +204,7 @@ public final class VectorOps extends CpuOps {
     @Override
     public void gateColumnsBackward(Tensor dX, Tensor dZ, Tensor dY, Tensor x, Tensor z, int width) {
         Shapes.gateColumnsBackward(dX, dZ, dY, x, z, width);
-        ColumnGates.backward(parallel, columnSums, dX, dZ, dY, x, z, width);
+        ColumnGates.backward(parallel, scratch, columnSums, dX, dZ, dY, x, z, width);
     }
 
     @Override

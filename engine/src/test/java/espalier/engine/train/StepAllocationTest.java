@@ -1,0 +1,128 @@
+package espalier.engine.train;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.sun.management.ThreadMXBean;
+import espalier.engine.adapt.LoraSettings;
+import espalier.engine.adapt.LoraState;
+import espalier.engine.adapt.LoraWeights;
+import espalier.engine.model.AdapterDropout;
+import espalier.engine.model.Gates;
+import espalier.engine.model.Keep;
+import espalier.engine.model.Model;
+import espalier.engine.model.ModelShape;
+import espalier.engine.model.Parameter;
+import espalier.engine.model.Pass;
+import espalier.engine.model.WeightGradients;
+import espalier.engine.testing.RandomModel;
+import espalier.engine.weights.LayerShape;
+import espalier.kernels.Backends;
+import espalier.kernels.Ops;
+import java.io.IOException;
+import java.lang.management.ManagementFactory;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.function.LongSupplier;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/// A training step that is warm allocates nothing that grows with the width of the model, the vocabulary or the weights,
+/// on the heap or off it: only records of its calls, and small arrays for each token.
+class StepAllocationTest {
+    private static final int LAYERS = 2;
+    private static final int HIDDEN = 128;
+    private static final ModelShape SHAPE = new ModelShape(
+            1000, HIDDEN, Collections.nCopies(LAYERS, LayerShape.uniform(4, 2, 32, 256)), true,
+            ModelShape.Biases.NONE, 1e-5, 10_000, 256);
+    private static final LoraSettings LORA = LoraSettings.of(4, 8, 0.25, LoraSettings.ALL_LINEAR);
+    private static final int SEQUENCES = 4;
+    private static final int WINDOW = 20;
+    private static final int WINDOWS = 40;
+
+    /// What a step may allocate whatever its size: arguments and bodies of about 600 calls of kernels, and the line of
+    /// metrics; measured 142,000.
+    private static final long OF_A_STEP = 200_000;
+    /// And for each token: ids, positions, targets, rows of dropout, losses, and attention's blocks of query vectors.
+    /// Measured 2,400. One boxed vector in each pass over a row of any kernel would add at least 80 for each of the
+    /// row's 8 registers.
+    private static final long OF_A_TOKEN = 2_900;
+
+    /// Bytes that all threads allocate in a step, dead ones included, and those that workspaces hold, window after
+    /// window: the JIT compiler ends somewhere among the first, so the smallest counts.
+    private static final class Meter implements TrainingWatch {
+        private final ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+        private final List<Long> windows = new ArrayList<>();
+        private final List<Long> held = new ArrayList<>();
+        private LongSupplier heldBytes;
+        private long before;
+
+        @Override
+        public void step(Step step) {
+            if (step.step() % WINDOW == 0) {
+                long now = threads.getTotalThreadAllocatedBytes();
+                windows.add((now - before) / WINDOW);
+                held.add(heldBytes.getAsLong());
+                before = threads.getTotalThreadAllocatedBytes();
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {64, 256})
+    void aWarmStepAllocatesOnlySmallRecords(int tokens) throws IOException {
+        try (Ops ops = Backends.open(Backends.Choice.VECTOR, 2);
+                RandomModel random = new RandomModel(SHAPE, 5);
+                Model model = Model.load(random, SHAPE, ops);
+                LoraWeights adapters = LoraWeights.trained(LoraState.initial(SHAPE, LORA, 3), ops)) {
+            Meter meter = new Meter();
+            train(model, adapters, tokens, meter);
+            long steady = meter.windows.stream().mapToLong(Long::longValue).min().orElseThrow();
+            long most = OF_A_STEP + OF_A_TOKEN * SEQUENCES * tokens;
+            assertTrue(steady <= most, "a step allocates %,d bytes, at most %,d expected".formatted(steady, most));
+            assertEquals(meter.held.getFirst(), meter.held.getLast(), "native memory does not grow");
+        }
+    }
+
+    private static void train(Model model, LoraWeights adapters, int tokens, Meter watch)
+            throws IOException {
+        List<Example> examples = new ArrayList<>();
+        for (int[] ids : RandomModel.ids(SHAPE, SEQUENCES, tokens, 9)) {
+            examples.add(new Example(ids, tokens / 4));
+        }
+        long steps = (long) WINDOW * WINDOWS;
+        TrainingSettings settings = new TrainingSettings(steps, SEQUENCES, SEQUENCES / 2, 7, 1, steps + 1, steps + 1);
+        LearningRate rate = new LearningRate(1e-3, LearningRate.Shape.CONSTANT, 0, steps);
+        Ops ops = model.ops();
+        try (NextTokenLoss loss = new NextTokenLoss(model, role(adapters), Keep.lastLayers(1), ops.newWorkspace());
+                AdamW optimiser = new AdamW(
+                        List.of(new AdamW.Group(adapters.parameters(), AdamW.Settings.DEFAULT, rate)), ops);
+                Trainer trainer = new Trainer(loss, optimiser, settings, new Examples(examples),
+                        new Examples(List.of()), "", RunRecord.NONE, watch, ops)) {
+            watch.heldBytes = () -> loss.heldBytes() + optimiser.heldBytes();
+            trainer.run();
+        }
+    }
+
+    private static NextTokenLoss.Role role(LoraWeights adapters) {
+        return new NextTokenLoss.Role() {
+            @Override
+            public List<Parameter> parameters() {
+                return adapters.parameters();
+            }
+
+            @Override
+            public Pass training(long step, int firstRow) {
+                Gates open = Gates.open(LAYERS);
+                return new Pass(open, open, adapters.adapters(), WeightGradients.NONE)
+                        .withDropout(new AdapterDropout(LORA.dropout(), 7, step, firstRow));
+            }
+
+            @Override
+            public Pass evaluation() {
+                return Pass.frozen(Gates.open(LAYERS), adapters.frozenAdapters());
+            }
+        };
+    }
+}
