@@ -47,6 +47,9 @@ final class Attention implements AutoCloseable {
     /// Every `parts`-th block of a group: all parts are nearly equal. Each packs the keys and values anew, since packed
     /// ones that another processor wrote are slow to read.
     private void part(Call call, AttentionGroup group, int part, int parts, int worker) {
+        if (part >= group.blocks()) {
+            return;
+        }
         int width = call.width();
         int keyFloats = AttentionPanels.floatsOfRows(group.keys(), width);
         int floats = Math.addExact(keyFloats, AttentionPanels.floatsOfColumns(group.keys(), width));

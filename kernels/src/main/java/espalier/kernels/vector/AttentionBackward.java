@@ -47,7 +47,8 @@ final class AttentionBackward implements AutoCloseable {
         int width = call.width();
         int keys = group.keys();
         int rowFloats = AttentionPanels.floatsOfRows(keys, width);
-        int floats = Math.addExact(2 * rowFloats, AttentionPanels.floatsOfColumns(keys, width));
+        int floats = Math.addExact(
+                Math.multiplyExact(2, rowFloats), AttentionPanels.floatsOfColumns(keys, width));
         packed[worker] = packed[worker].length >= floats ? packed[worker] : new float[floats];
         float[] panels = packed[worker];
         Room room = new Room(scratch[worker], width, keys);
