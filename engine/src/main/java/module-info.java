@@ -6,6 +6,7 @@ module espalier.engine {
 
     exports espalier.engine;
     exports espalier.engine.adapt;
+    exports espalier.engine.gates;
     exports espalier.engine.generate;
     exports espalier.engine.model;
     exports espalier.engine.prune;

@@ -1,9 +1,9 @@
 package espalier.cli;
 
 import espalier.engine.model.Architecture;
+import espalier.engine.model.LayerRange;
 import espalier.engine.model.ModelShape;
 import espalier.engine.prune.Groups;
-import espalier.engine.prune.LayerRange;
 import espalier.engine.prune.NormRule;
 import espalier.engine.prune.PruningPlan;
 import espalier.engine.prune.Selection;

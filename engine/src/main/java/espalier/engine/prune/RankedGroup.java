@@ -1,5 +1,6 @@
 package espalier.engine.prune;
 
+import espalier.engine.model.AlignedWidth;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.stream.IntStream;
@@ -65,12 +66,7 @@ final class RankedGroup {
         if (group().kind() != Group.Kind.FFN) {
             return requested;
         }
-        int kept = units() - requested;
-        int aligned = Math.max(align, (2 * kept + align) / (2 * align) * align);
-        if (aligned > units()) {
-            aligned = units() < align ? units() : units() / align * align;
-        }
-        return units() - aligned;
+        return units() - AlignedWidth.of(units() - requested, units(), align);
     }
 
     /// Which units stay when so many leave.

@@ -1,5 +1,6 @@
 package espalier.engine.prune;
 
+import espalier.engine.model.LayerRange;
 import espalier.engine.model.ModelShape;
 import espalier.kernels.Check;
 import java.util.List;

@@ -1,5 +1,6 @@
 package espalier.engine.prune;
 
+import espalier.engine.model.LayerRange;
 import espalier.engine.model.ModelShape;
 import espalier.engine.model.Space;
 import espalier.engine.weights.LayerShape;

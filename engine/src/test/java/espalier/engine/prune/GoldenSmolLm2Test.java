@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import espalier.engine.Progress;
+import espalier.engine.model.LayerRange;
 import espalier.engine.model.ModelFolder;
 import espalier.engine.weights.SafetensorsFile;
 import espalier.engine.weights.StoredTensor;

@@ -11,6 +11,7 @@ import espalier.engine.Progress;
 import espalier.engine.model.Architecture;
 import espalier.engine.model.ChannelGraph;
 import espalier.engine.model.Keep;
+import espalier.engine.model.LayerRange;
 import espalier.engine.model.ModelFolder;
 import espalier.engine.model.ModelShape;
 import espalier.engine.model.StreamedModel;

@@ -3,6 +3,7 @@ package espalier.engine.prune;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import espalier.engine.Progress;
+import espalier.engine.model.LayerRange;
 import espalier.engine.model.ModelFolder;
 import espalier.engine.model.ModelShape;
 import espalier.engine.testing.ChildJvm;

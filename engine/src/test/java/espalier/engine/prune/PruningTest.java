@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import espalier.engine.Progress;
 import espalier.engine.model.Architecture;
+import espalier.engine.model.LayerRange;
 import espalier.engine.model.ModelFolder;
 import espalier.engine.model.ModelShape;
 import espalier.engine.model.ModelSize;

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import espalier.engine.model.Architecture;
 import espalier.engine.model.ChannelGraph;
+import espalier.engine.model.LayerRange;
 import espalier.engine.model.ModelShape;
 import espalier.engine.model.ModelSize;
 import espalier.engine.model.Shapes;

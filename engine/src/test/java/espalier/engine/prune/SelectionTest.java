@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import espalier.engine.model.Architecture;
+import espalier.engine.model.LayerRange;
 import espalier.engine.model.ModelShape;
 import espalier.engine.model.ModelSize;
 import espalier.engine.model.Shapes;

@@ -14,6 +14,7 @@ import espalier.engine.model.Batch;
 import espalier.engine.model.ChannelGraph;
 import espalier.engine.model.Hidden;
 import espalier.engine.model.Keep;
+import espalier.engine.model.LayerRange;
 import espalier.engine.model.LmHead;
 import espalier.engine.model.Model;
 import espalier.engine.model.ModelShape;

@@ -1,4 +1,4 @@
-package espalier.engine.prune;
+package espalier.engine.model;
 
 import espalier.kernels.Check;
 
@@ -38,7 +38,7 @@ public record LayerRange(int start, int end) {
     /// @param option the option's name, for the message
     /// @param layers layers of the model
     /// @throws IllegalArgumentException if the range reaches beyond them
-    void check(String option, int layers) {
+    public void check(String option, int layers) {
         if (end > layers) {
             throw new IllegalArgumentException(
                     "%s layers %s reach beyond the model's %d layers".formatted(option, this, layers));

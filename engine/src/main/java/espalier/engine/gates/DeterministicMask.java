@@ -1,0 +1,85 @@
+package espalier.engine.gates;
+
+import espalier.engine.gates.GateSettings.Enabling;
+import espalier.engine.model.AlignedWidth;
+import espalier.engine.weights.LayerShape;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
+
+/// The mask outside training, Wang et al. 2020, arXiv:1910.04732: each block of gates loses as many as it expects to,
+/// those with the smallest log-alpha, and of equal ones those with the lower index. The others keep soft values in
+/// (0, 1).
+public final class DeterministicMask {
+    private DeterministicMask() {}
+
+    /// @param layout the gates
+    /// @param logAlpha one per gate, finite
+    /// @param rule widths that may be left
+    /// @return the mask; an enabling gate is 0 if it expects to be
+    /// @throws IllegalArgumentException if layers cannot be uniform, as they differ already, or some have no gates, or
+    ///     enabling gates decide
+    public static GateMask of(GateLayout layout, double[] logAlpha, WidthRule rule) {
+        layout.check("log-alpha", logAlpha);
+        if (rule.uniform()) {
+            requireUniform(layout);
+        }
+        Map<GateFamily, Double> means = layout.blocks().stream().collect(Collectors.groupingBy(
+                GateBlock::family, Collectors.averagingDouble(block -> expectedZeros(logAlpha, block))));
+        double[] gates = new double[layout.size()];
+        for (GateBlock block : layout.blocks()) {
+            double expected = rule.uniform() ? means.get(block.family()) : expectedZeros(logAlpha, block);
+            int zeros = zeros(block, expected, rule.align());
+            if (block.family().isEnabling()) {
+                gates[block.offset()] = zeros > 0 ? 0 : 1;
+            } else {
+                soften(logAlpha, block, zeros, gates);
+            }
+        }
+        return new GateMask(layout, gates);
+    }
+
+    /// Rounds halves to the even number.
+    private static int zeros(GateBlock block, double expected, int align) {
+        int zeros = (int) Math.rint(expected);
+        boolean isPartial = zeros > 0 && zeros < block.size();
+        if (block.family() == GateFamily.FFN && isPartial) {
+            return block.size() - AlignedWidth.of(block.size() - zeros, block.size(), align);
+        }
+        return zeros;
+    }
+
+    private static double expectedZeros(double[] logAlpha, GateBlock block) {
+        double kept = 0;
+        for (int i = block.offset(); i < block.end(); i++) {
+            kept += HardConcrete.keep(logAlpha[i]);
+        }
+        return block.size() - kept;
+    }
+
+    private static void soften(double[] logAlpha, GateBlock block, int zeros, double[] gates) {
+        // Adding 0 makes the two zeros equal.
+        IntStream.range(block.offset(), block.end())
+                .boxed()
+                .sorted(Comparator.comparingDouble(i -> logAlpha[i] + 0.0))
+                .skip(zeros)
+                .forEach(i -> gates[i] = HardConcrete.kept(logAlpha[i]));
+    }
+
+    private static void requireUniform(GateLayout layout) {
+        List<LayerShape> layers = layout.model().layers();
+        if (layers.stream().distinct().count() > 1) {
+            throw new IllegalArgumentException("uniform widths need a model whose layers have equal shapes");
+        }
+        int gated = layout.settings().layers().end() - layout.settings().layers().start();
+        if (gated < layers.size()) {
+            throw new IllegalArgumentException("uniform widths need gates in all %d layers, the range is %s"
+                    .formatted(layers.size(), layout.settings().layers()));
+        }
+        if (layout.settings().enabling() != Enabling.NONE) {
+            throw new IllegalArgumentException("uniform widths exclude gates over layers, which leave some dense");
+        }
+    }
+}
