@@ -133,7 +133,7 @@ public final class LlmPruner {
         }
         StepPlan plan = StepPlan.choose(
                 PruningMemory.scoring(architecture, shape, weightBytes, samples.length, samples[0].length), memory);
-        LOG.log(Level.INFO, plan.describe(shape.layers().size()));
+        LOG.log(Level.DEBUG, plan.describe(shape.layers().size()));
         return plan.keep();
     }
 

@@ -69,7 +69,7 @@ public final class LoraTraining {
         long weightBytes = base.checkpoint().bytes();
         Workload work = workload(model.shape(), weightBytes, request).withCopies(model.packedBytes());
         StepPlan plan = StepPlan.choose(work, request.memory());
-        LOG.log(Level.INFO, plan.describe(model.shape().layers().size()));
+        LOG.log(Level.DEBUG, plan.describe(model.shape().layers().size()));
         Ops ops = model.ops();
         try (PackedModel packed = PackedModel.of(model, plan.mostCopyBytes());
                 LoraWeights adapters = LoraWeights.trained(request.initial(), ops);

@@ -72,7 +72,7 @@ public final class WeightTraining {
     public static Trainer.Outcome run(Request request, RunRecord record, TrainingWatch watch, Ops ops)
             throws IOException {
         StepPlan plan = StepPlan.choose(workload(request), request.memory());
-        LOG.log(Level.INFO, plan.describe(request.shape().layers().size()));
+        LOG.log(Level.DEBUG, plan.describe(request.shape().layers().size()));
         try (TrainedWeights weights = new TrainedWeights(request.tensors(), request.initial()::values, ops);
                 Model model = Model.of(weights, request.shape(), ops);
                 NextTokenLoss loss = new NextTokenLoss(
