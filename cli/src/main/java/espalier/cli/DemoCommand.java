@@ -42,9 +42,9 @@ final class DemoCommand extends JobCommand {
             Set.of("--method", "--overwrite", "--resume", "--accept-changes", "--threads", "--backend");
 
     private static final int WINDOW = 256;
-    private static final String PROMPT = "Once upon a time";
+    private static final String PROMPT = "Once upon a time, there was a little girl named Lily";
     private static final int SAMPLE_TOKENS = 80;
-    private static final double TEMPERATURE = 0.6;
+    private static final double TEMPERATURE = 0.5;
     private static final double TOP_P = 0.9;
 
     @Option(

@@ -22,11 +22,6 @@ record EmbeddedModel(Path folder, Path recovery, Path heldAside) {
     private static final List<String> MODEL_FILES =
             List.of("config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors");
 
-    /// @return whether this build has all of it
-    static boolean isPresent() {
-        return names().allMatch(name -> EmbeddedModel.class.getResource(resource(name)) != null);
-    }
-
     /// @param target an existing folder
     /// @return the files, in it
     /// @throws IllegalStateException if this build has no such model

@@ -3,7 +3,6 @@ package espalier.cli;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
-import static org.junit.jupiter.api.Assumptions.abort;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import espalier.eval.TextSource;
@@ -27,12 +26,6 @@ class DemoCommandTest {
                 .toArray());
     }
 
-    private static void requireModel() {
-        if (!EmbeddedModel.isPresent()) {
-            abort("not run: this build has no embedded model");
-        }
-    }
-
     private static Set<Path> unpacked() throws IOException {
         try (Stream<Path> files = Files.list(Path.of(System.getProperty("java.io.tmpdir")))) {
             return new TreeSet<>(files.filter(file -> file.getFileName().toString().startsWith("espalier-demo"))
@@ -41,19 +34,7 @@ class DemoCommandTest {
     }
 
     @Test
-    void aBuildWithoutTheModelSaysSo() throws IOException {
-        if (EmbeddedModel.isPresent()) {
-            abort("not run: this build has the embedded model");
-        }
-        Cli run = demo();
-        assertEquals(Errors.JOB_FAILED, run.exit());
-        assertEquals("espalier: this build has no embedded model: it lacks model/config.json\n", run.err());
-        assertFalse(Files.exists(folder.resolve("out")));
-    }
-
-    @Test
     void aSmallerModelIsMadeAndShown() throws IOException {
-        requireModel();
         Set<Path> before = unpacked();
         JsonNode json = demo("--steps", 12, "--json").json();
         DocumentationGoldenTest.assertDocumented("demo", json);
@@ -78,7 +59,7 @@ class DemoCommandTest {
         double dense = rows.get(0).get("perplexity").doubleValue();
         double pruned = rows.get(1).get("perplexity").doubleValue();
         double recovered = rows.get(2).get("perplexity").doubleValue();
-        assertTrue(dense < recovered && recovered < pruned, json.toString());
+        assertTrue(1.1 * dense < pruned && recovered < pruned, json.toString());
         assertEquals(
                 Math.log(pruned / recovered) / Math.log(pruned / dense), json.get("gap_closed").doubleValue(), 1e-12);
 
@@ -94,7 +75,6 @@ class DemoCommandTest {
     @Test
     void theTextsShareNoStory() throws IOException {
         Path model = Files.createDirectory(folder.resolve("unpacked"));
-        requireModel();
         EmbeddedModel embedded = EmbeddedModel.unpack(model);
         List<String> learnt = TextSource.read(embedded.recovery()).documents().orElseThrow();
         List<String> measured = TextSource.read(embedded.heldAside()).documents().orElseThrow();
