@@ -1,7 +1,6 @@
 package espalier.engine.train;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.sun.management.ThreadMXBean;
 import espalier.engine.adapt.LoraSettings;
@@ -15,6 +14,7 @@ import espalier.engine.model.ModelShape;
 import espalier.engine.model.Parameter;
 import espalier.engine.model.Pass;
 import espalier.engine.model.WeightGradients;
+import espalier.engine.testing.ChildJvm;
 import espalier.engine.testing.RandomModel;
 import espalier.engine.weights.LayerShape;
 import espalier.kernels.Backends;
@@ -69,20 +69,37 @@ class StepAllocationTest {
         }
     }
 
-    @ParameterizedTest
-    @ValueSource(ints = {64, 256})
-    void aWarmStepAllocatesOnlySmallRecords(int tokens) throws IOException {
-        try (Ops ops = Backends.open(Backends.Choice.VECTOR, 2);
-                RandomModel random = new RandomModel(SHAPE, 5);
-                Model model = Model.load(random, SHAPE, ops);
-                LoraWeights adapters = LoraWeights.trained(LoraState.initial(SHAPE, LORA, 3), ops)) {
-            Meter meter = new Meter();
-            train(model, adapters, tokens, meter);
-            long steady = meter.windows.stream().mapToLong(Long::longValue).min().orElseThrow();
-            long most = OF_A_STEP + OF_A_TOKEN * SEQUENCES * tokens;
-            assertTrue(steady <= most, "a step allocates %,d bytes, at most %,d expected".formatted(steady, most));
-            assertEquals(meter.held.getFirst(), meter.held.getLast(), "native memory does not grow");
+    /// Prints what is wrong. In a process of its own: where scalar kernels, other widths and odd shapes ran before, the
+    /// compiler may box vectors of a kernel that it compiles after them.
+    static final class Once {
+        private Once() {}
+
+        /// @param arguments tokens of a sequence
+        public static void main(String[] arguments) throws IOException {
+            int tokens = Integer.parseInt(arguments[0]);
+            try (Ops ops = Backends.open(Backends.Choice.VECTOR, 2);
+                    RandomModel random = new RandomModel(SHAPE, 5);
+                    Model model = Model.load(random, SHAPE, ops);
+                    LoraWeights adapters = LoraWeights.trained(LoraState.initial(SHAPE, LORA, 3), ops)) {
+                Meter meter = new Meter();
+                train(model, adapters, tokens, meter);
+                long steady = meter.windows.stream().mapToLong(Long::longValue).min().orElseThrow();
+                long most = OF_A_STEP + OF_A_TOKEN * SEQUENCES * tokens;
+                if (steady > most) {
+                    System.out.printf("a step allocates %,d bytes, at most %,d expected%n", steady, most);
+                }
+                if (!meter.held.getFirst().equals(meter.held.getLast())) {
+                    System.out.printf("native memory grows from %,d to %,d bytes%n",
+                            meter.held.getFirst(), meter.held.getLast());
+                }
+            }
         }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"64", "256"})
+    void aWarmStepAllocatesOnlySmallRecords(String tokens) throws IOException, InterruptedException {
+        assertEquals("", ChildJvm.run(List.of(), List.of("-Xmx1g"), Once.class, tokens));
     }
 
     private static void train(Model model, LoraWeights adapters, int tokens, Meter watch)
