@@ -54,8 +54,8 @@ final class PretrainCommand extends JobCommand {
             names = "--tokenizer",
             required = true,
             paramLabel = "FOLDER",
-            description = "Its tokenizer is copied; it must have no more tokens than vocab_size, and the same begin and "
-                    + "end tokens.")
+            description = "Its tokenizer is copied; it must have no more tokens than vocab_size, and the same "
+                    + "begin and end tokens.")
     private Path tokenizer;
 
     @Option(
