@@ -48,7 +48,8 @@ class MainTest {
     @Test
     void mistakesInTheCommandLineAreBadInput() {
         Cli.run().refused("a command is missing (see espalier --help)");
-        Cli.run("prun").refused("Unmatched argument at index 0: 'prun'; did you mean prune, pretrain, finetune? (see espalier --help)");
+        Cli.run("prun").refused("Unmatched argument at index 0: 'prun'; did you mean prune, pretrain, finetune?"
+                + " (see espalier --help)");
         Cli.run("inspect", "--modle", "x").refused(
                 "Unknown option: '--modle'; did you mean --model, --mode? (see espalier inspect --help)");
         Cli.run("perplexity", "--model", "x").refused(
