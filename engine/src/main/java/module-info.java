@@ -8,6 +8,7 @@ module espalier.engine {
     exports espalier.engine.adapt;
     exports espalier.engine.gates;
     exports espalier.engine.generate;
+    exports espalier.engine.masked;
     exports espalier.engine.model;
     exports espalier.engine.prune;
     exports espalier.engine.train;
