@@ -2,6 +2,7 @@ package espalier.engine.adapt;
 
 import espalier.engine.model.ModelShape;
 import java.util.List;
+import java.util.Map;
 
 /// All adapters of a model at one moment, apart from any backend: what files hold, pruning cuts, and merging adds.
 ///
@@ -29,6 +30,16 @@ public record LoraState(ModelShape shape, LoraSettings settings, List<LoraFactor
                 .map(module -> LoraFactors.initial(module, seed))
                 .toList();
         return new LoraState(shape, settings, factors);
+    }
+
+    /// @param values by [LoraModule#nameA] and [LoraModule#nameB], not copied
+    /// @return adapters of the same sizes with these values
+    public LoraState with(Map<String, float[]> values) {
+        List<LoraFactors> other = factors.stream()
+                .map(LoraFactors::module)
+                .map(module -> new LoraFactors(module, values.get(module.nameA()), values.get(module.nameB())))
+                .toList();
+        return new LoraState(shape, settings, other);
     }
 
     /// @return number of values in all factors

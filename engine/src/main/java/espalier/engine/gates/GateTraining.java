@@ -63,6 +63,16 @@ public final class GateTraining {
         return logAlpha.values();
     }
 
+    /// @return number of gates
+    public int size() {
+        return layout.size();
+    }
+
+    /// @return steps done
+    public long updates() {
+        return logAlpha.updates();
+    }
+
     /// @return the multipliers
     public Lagrangian lagrangian() {
         double[] lambda = multipliers.values();

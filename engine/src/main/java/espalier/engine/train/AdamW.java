@@ -76,7 +76,7 @@ public final class AdamW implements AutoCloseable {
 
     private record Moments(Parameter parameter, Group group, Tensor m, Tensor v) {}
 
-    /// @param groups at least one parameter in all, none twice
+    /// @param groups at least one; no parameter twice
     /// @param ops the backend; it must stay open as long as this
     public AdamW(List<Group> groups, Ops ops) {
         this.ops = ops;
@@ -94,9 +94,6 @@ public final class AdamW implements AutoCloseable {
                     moments.add(new Moments(
                             parameter, group, memory.takeZeros(rows, cols), memory.takeZeros(rows, cols)));
                 }
-            }
-            if (moments.isEmpty()) {
-                throw new IllegalArgumentException("there is nothing to train");
             }
         } catch (Throwable e) {
             memory.close();

@@ -1,9 +1,11 @@
 package espalier.engine.train;
 
+import espalier.engine.model.Batch;
 import espalier.engine.weights.StoredTensor;
 import java.nio.ByteBuffer;
 import java.security.MessageDigest;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.List;
 
@@ -35,6 +37,30 @@ public record Examples(List<Example> list) {
     /// @return tokens of all
     public long tokens() {
         return list.stream().mapToLong(example -> example.ids().length).sum();
+    }
+
+    /// @return tokens that are predicted, of all
+    public long labels() {
+        return list.stream().mapToLong(Example::labels).sum();
+    }
+
+    /// @return the sequences, packed one after the other
+    public Batch batch() {
+        return Batch.of(list.stream().map(Example::ids).toArray(int[][]::new));
+    }
+
+    /// @return `[tokens]`: the token that follows, where it is labelled; else -1
+    public int[] targets() {
+        int[] targets = new int[Math.toIntExact(tokens())];
+        Arrays.fill(targets, -1);
+        int start = 0;
+        for (Example example : list) {
+            for (int i = Math.max(1, example.firstLabel()); i < example.ids().length; i++) {
+                targets[start + i - 1] = example.ids()[i];
+            }
+            start += example.ids().length;
+        }
+        return targets;
     }
 
     /// @param indices of sequences, in `0 .. size - 1`

@@ -83,7 +83,7 @@ public final class LoraTraining {
                         loss, optimiser, request.settings(), request.training(), request.validation(),
                         base.fingerprint(), record, watch, ops)) {
             Trainer.Outcome outcome = trainer.run();
-            return new Trained(outcome, state(request.initial(), outcome.best()));
+            return new Trained(outcome, request.initial().with(RunState.Values.byName(outcome.best())));
         }
     }
 
@@ -148,17 +148,5 @@ public final class LoraTraining {
                         request.validation())
                 .workload()
                 .withAdapters(new Workload.AdaptersPerLayer(lora.targets(), rank, lora.dropout() > 0));
-    }
-
-    /// @return the adapters with these values
-    private static LoraState state(LoraState initial, List<RunState.Values> values) {
-        Map<String, float[]> byName = new HashMap<>();
-        values.forEach(value -> byName.put(value.name(), value.data()));
-        List<LoraFactors> factors = initial.factors().stream()
-                .map(LoraFactors::module)
-                .map((LoraModule module) ->
-                        new LoraFactors(module, byName.get(module.nameA()), byName.get(module.nameB())))
-                .toList();
-        return new LoraState(initial.shape(), initial.settings(), factors);
     }
 }

@@ -10,7 +10,6 @@ import espalier.engine.model.StateGradients;
 import espalier.engine.model.TokenLosses;
 import espalier.kernels.Tensor;
 import espalier.kernels.Workspace;
-import java.util.Arrays;
 import java.util.List;
 
 /// Cross-entropy of the labelled tokens. Sequences are packed without padding; what is trained comes with the role.
@@ -52,8 +51,8 @@ public final class NextTokenLoss implements Objective, AutoCloseable {
 
     @Override
     public LossSum train(MicroBatch part) {
-        Batch batch = batch(part.examples());
-        int[] targets = targets(part.examples());
+        Batch batch = part.examples().batch();
+        int[] targets = part.examples().targets();
         Pass pass = role.training(part.step(), part.firstRow());
         long mark = ws.mark();
         try {
@@ -73,33 +72,15 @@ public final class NextTokenLoss implements Objective, AutoCloseable {
 
     @Override
     public LossSum evaluate(Examples examples) {
-        Batch batch = batch(examples);
+        Batch batch = examples.batch();
         long mark = ws.mark();
         try {
             Hidden hidden = model.forward(batch, role.evaluation(), Keep.NOTHING, ws);
-            TokenLosses losses = model.lmHead().loss(hidden, targets(examples), ws);
+            TokenLosses losses = model.lmHead().loss(hidden, examples.targets(), ws);
             return new LossSum(losses.sum(), losses.count(), batch.tokens());
         } finally {
             ws.release(mark);
         }
-    }
-
-    private static Batch batch(Examples examples) {
-        return Batch.of(examples.list().stream().map(Example::ids).toArray(int[][]::new));
-    }
-
-    /// `[tokens]`: the token that follows, where it is labelled; else -1.
-    private static int[] targets(Examples examples) {
-        int[] targets = new int[Math.toIntExact(examples.tokens())];
-        Arrays.fill(targets, -1);
-        int start = 0;
-        for (Example example : examples.list()) {
-            for (int i = Math.max(1, example.firstLabel()); i < example.ids().length; i++) {
-                targets[start + i - 1] = example.ids()[i];
-            }
-            start += example.ids().length;
-        }
-        return targets;
     }
 
     /// @return bytes of activations held

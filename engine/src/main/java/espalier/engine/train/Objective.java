@@ -1,6 +1,7 @@
 package espalier.engine.train;
 
 import espalier.engine.model.Parameter;
+import java.io.IOException;
 import java.util.List;
 
 /// What a run minimises: a loss over examples, and the gradients of what is trained.
@@ -20,9 +21,11 @@ public interface Objective {
     /// @param tokens all of them
     record LossSum(double sum, long labels, long tokens) {
         /// Nothing.
-        static final LossSum ZERO = new LossSum(0, 0, 0);
+        public static final LossSum ZERO = new LossSum(0, 0, 0);
 
-        LossSum plus(LossSum other) {
+        /// @param other losses of other tokens
+        /// @return of both
+        public LossSum plus(LossSum other) {
             return new LossSum(sum + other.sum, labels + other.labels, tokens + other.tokens);
         }
 
@@ -32,14 +35,20 @@ public interface Objective {
         }
     }
 
-    /// @return what is trained, with its gradients
+    /// @return what has gradients: the optimiser's parameters, and what [#beside] reads the gradients of
     List<Parameter> parameters();
+
+    /// @return what is trained with other rules than the optimiser's
+    default TrainedBeside beside() {
+        return TrainedBeside.NONE;
+    }
 
     /// Runs forward and backward; adds the gradient of `scale` times the sum of the losses to the parameters' gradients.
     ///
     /// @param part of a batch
     /// @return its losses, not scaled
-    LossSum train(MicroBatch part);
+    /// @throws IOException if something that it needs cannot be read
+    LossSum train(MicroBatch part) throws IOException;
 
     /// Runs forward, without dropout.
     ///

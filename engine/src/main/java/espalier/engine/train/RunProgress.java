@@ -58,12 +58,18 @@ final class RunProgress {
 
     /// The present parameters were validated. The state before training is measured, but is no candidate: a run is asked
     /// for the best trained state.
-    void evaluated(double loss, AdamW optimiser, Ops ops) {
+    ///
+    /// @param resultsInBest whether the best state is kept; else the last one counts
+    void evaluated(double loss, boolean resultsInBest, AdamW optimiser, Ops ops) {
         evaluatedStep = step;
         savedStep = -1;
         lastValidation = loss;
         if (step == 0) {
             initialValidation = loss;
+            return;
+        }
+        if (!resultsInBest) {
+            bestValidation = loss;
             return;
         }
         // A NaN is never smaller, and anything finite is better than none.
@@ -82,7 +88,7 @@ final class RunProgress {
         return trainingSeconds == 0 ? 0 : tokens / trainingSeconds;
     }
 
-    RunState state(AdamW optimiser) {
+    RunState state(AdamW optimiser, TrainedBeside beside) {
         Map<String, String> values = new TreeMap<>();
         values.put(VALIDATION, validationData);
         values.put("updates", Long.toString(optimiser.updates()));
@@ -99,6 +105,7 @@ final class RunProgress {
         values.put("best_step", Long.toString(bestStep));
         List<RunState.Values> tensors = new ArrayList<>();
         optimiser.addTo(tensors);
+        beside.addTo(values, tensors);
         best.forEach(value ->
                 tensors.add(new RunState.Values(BEST + value.name(), value.rows(), value.cols(), value.data())));
         return new RunState(step, values, tensors);
@@ -108,38 +115,30 @@ final class RunProgress {
     void restore(RunState state, AdamW optimiser) {
         Map<String, RunState.Values> tensors =
                 state.tensors().stream().collect(Collectors.toMap(RunState.Values::name, Function.identity()));
-        optimiser.restore(Long.parseLong(value(state, "updates")), tensors);
+        optimiser.restore(Long.parseLong(state.value("updates")), tensors);
         step = state.step();
         savedStep = step;
-        evaluatedStep = Long.parseLong(value(state, "evaluated_step"));
-        tokens = Long.parseLong(value(state, "tokens"));
-        skipped = Long.parseLong(value(state, "skipped"));
-        skippedInARow = Integer.parseInt(value(state, "skipped_in_a_row"));
-        seconds = Double.parseDouble(value(state, "seconds"));
-        trainingSeconds = Double.parseDouble(value(state, "training_seconds"));
-        lastLoss = Double.parseDouble(value(state, "last_loss"));
-        if (!value(state, VALIDATION).equals(validationData)) {
+        evaluatedStep = Long.parseLong(state.value("evaluated_step"));
+        tokens = Long.parseLong(state.value("tokens"));
+        skipped = Long.parseLong(state.value("skipped"));
+        skippedInARow = Integer.parseInt(state.value("skipped_in_a_row"));
+        seconds = Double.parseDouble(state.value("seconds"));
+        trainingSeconds = Double.parseDouble(state.value("training_seconds"));
+        lastLoss = Double.parseDouble(state.value("last_loss"));
+        if (!state.value(VALIDATION).equals(validationData)) {
             // Losses on other data, or of another base, do not compare: the present state is the first candidate.
             evaluatedStep = -1;
             savedStep = -1;
             return;
         }
-        lastValidation = Double.parseDouble(value(state, "last_validation"));
-        initialValidation = Double.parseDouble(value(state, "initial_validation"));
-        bestValidation = Double.parseDouble(value(state, "best_validation"));
-        bestStep = Long.parseLong(value(state, "best_step"));
+        lastValidation = Double.parseDouble(state.value("last_validation"));
+        initialValidation = Double.parseDouble(state.value("initial_validation"));
+        bestValidation = Double.parseDouble(state.value("best_validation"));
+        bestStep = Long.parseLong(state.value("best_step"));
         best = state.tensors().stream()
                 .filter(tensor -> tensor.name().startsWith(BEST))
                 .map(tensor -> new RunState.Values(
                         tensor.name().substring(BEST.length()), tensor.rows(), tensor.cols(), tensor.data()))
                 .toList();
-    }
-
-    private static String value(RunState state, String key) {
-        String value = state.values().get(key);
-        if (value == null) {
-            throw new IllegalArgumentException("the saved state has no value " + key);
-        }
-        return value;
     }
 }

@@ -17,6 +17,7 @@ public final class Trainer implements AutoCloseable {
     private static final int MOST_SKIPPED_IN_A_ROW = 10;
 
     private final Objective objective;
+    private final TrainedBeside beside;
     private final AdamW optimiser;
     private final GradientTree tree;
     private final TrainingSettings settings;
@@ -35,12 +36,13 @@ public final class Trainer implements AutoCloseable {
     /// @param tokens run through in training
     /// @param loss of the last step that was not skipped; NaN if there was none
     /// @param initialValidationLoss before training; NaN without validation data
-    /// @param validationLoss the smallest; NaN without validation data
-    /// @param bestStep where it was found; without validation data the last step
+    /// @param validationLoss of the result: the smallest, or the last one if the run results in the last state; NaN
+    ///     without validation data
+    /// @param bestStep step of the result
     /// @param skippedSteps whose loss or gradient was not finite
     /// @param seconds of training and validation, earlier parts of a resumed run included
     /// @param tokensPerSecond of training alone
-    /// @param best the parameters at the best step
+    /// @param best the optimiser's parameters at that step
     /// @param isComplete whether all steps are done; false if the run was asked to stop
     public record Outcome(
             long steps,
@@ -76,6 +78,7 @@ public final class Trainer implements AutoCloseable {
             TrainingWatch watch,
             Ops ops) {
         this.objective = objective;
+        this.beside = objective.beside();
         this.optimiser = optimiser;
         this.settings = settings;
         this.training = training;
@@ -85,6 +88,9 @@ public final class Trainer implements AutoCloseable {
         this.watch = watch;
         this.ops = ops;
         this.progress = new RunProgress(validation.fingerprint() + " " + frozen);
+        if (objective.parameters().isEmpty()) {
+            throw new IllegalArgumentException("there is nothing to train");
+        }
         this.tree = new GradientTree(objective.parameters(), ops);
     }
 
@@ -99,6 +105,7 @@ public final class Trainer implements AutoCloseable {
         if (latest.isPresent()) {
             requireNotBeyond(latest.get(), settings);
             progress.restore(latest.get(), optimiser);
+            beside.restore(latest.get());
         }
         optimiser.zeroGradients();
         startNanos = System.nanoTime();
@@ -138,7 +145,7 @@ public final class Trainer implements AutoCloseable {
     }
 
     private void save() throws IOException {
-        record.save(progress.state(optimiser));
+        record.save(progress.state(optimiser, beside));
         progress.savedStep = progress.step;
     }
 
@@ -157,7 +164,7 @@ public final class Trainer implements AutoCloseable {
             sum = sum.plus(objective.evaluate(new Examples(validation.list().subList(from, to))));
             watch.validating(progress.step, to, validation.size());
         }
-        progress.evaluated(sum.mean(), optimiser, ops);
+        progress.evaluated(sum.mean(), beside.resultsInBest(), optimiser, ops);
         ObjectNode line = JsonNodeFactory.instance.objectNode();
         line.put("step", progress.step);
         FiniteJson.put(line, "validation_loss", sum.mean());
@@ -169,7 +176,7 @@ public final class Trainer implements AutoCloseable {
     private void step(double secondsBefore) throws IOException {
         long start = System.nanoTime();
         Examples batch = training.pick(order.rows(progress.step));
-        long labels = batch.list().stream().mapToLong(Example::labels).sum();
+        long labels = batch.labels();
         double scale = labels == 0 ? 0 : 1.0 / labels;
         LossSum sum = LossSum.ZERO;
         int parts = 0;
@@ -186,8 +193,10 @@ public final class Trainer implements AutoCloseable {
         tree.finish(parts);
         double norm = optimiser.gradientNorm();
         double learningRate = optimiser.learningRate(progress.step);
-        boolean isFinite = Double.isFinite(sum.sum()) && Double.isFinite(norm);
+        double penalty = beside.penalty(progress.step);
+        boolean isFinite = Double.isFinite(sum.sum()) && Double.isFinite(norm) && Double.isFinite(penalty);
         if (isFinite && labels > 0) {
+            beside.step(progress.step);
             optimiser.step(progress.step, AdamW.clipScale(norm, settings.clip()));
         }
         optimiser.zeroGradients();
@@ -211,6 +220,7 @@ public final class Trainer implements AutoCloseable {
         if (!isFinite) {
             line.put("skipped", true);
         }
+        beside.describe(line);
         record.append(line);
         watch.step(new TrainingWatch.Step(
                 progress.step,
@@ -239,7 +249,8 @@ public final class Trainer implements AutoCloseable {
     }
 
     private Outcome outcome(boolean isComplete) {
-        if (isComplete && validation.size() > 0 && progress.best.isEmpty()) {
+        boolean lacksBest = beside.resultsInBest() && progress.best.isEmpty();
+        if (isComplete && validation.size() > 0 && lacksBest) {
             throw new ArithmeticException("no validation gave a finite loss, so no state can be called the best");
         }
         List<RunState.Values> best = progress.best.isEmpty() ? current() : progress.best;
@@ -258,7 +269,7 @@ public final class Trainer implements AutoCloseable {
     }
 
     private List<RunState.Values> current() {
-        return objective.parameters().stream()
+        return optimiser.parameters().stream()
                 .map(parameter -> HostValues.of(parameter.name(), parameter.value(), ops))
                 .toList();
     }

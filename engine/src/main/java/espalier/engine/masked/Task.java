@@ -1,0 +1,38 @@
+package espalier.engine.masked;
+
+import espalier.engine.model.Hidden;
+import espalier.engine.model.StateGradients;
+import espalier.engine.train.Objective;
+import espalier.kernels.Tensor;
+import espalier.kernels.Workspace;
+import java.io.IOException;
+import java.util.Map;
+
+/// What a student learns in a micro-batch.
+interface Task extends StepNote, AutoCloseable {
+    /// Runs whatever runs before the student.
+    ///
+    /// @param part of a batch
+    /// @param ws holds what the student is compared with
+    /// @return the loss of this micro-batch
+    /// @throws IOException if a teacher cannot be read
+    Loss prepare(Objective.MicroBatch part, Workspace ws) throws IOException;
+
+    @Override
+    void close();
+
+    /// The loss of one micro-batch.
+    interface Loss {
+        /// @param dNormed `[tokens, hidden]`, =, gradient of the student's final hidden states; the loss counts with the
+        ///     micro-batch's share of the labels
+        /// @param student from its forward
+        /// @param ws for temporaries
+        /// @return the loss
+        Found find(Tensor dNormed, Hidden student, Workspace ws);
+    }
+
+    /// @param mean the loss of the micro-batch
+    /// @param terms what it is the weighted sum of, by name
+    /// @param states the gradients of the other hidden states; valid while the student's are
+    record Found(double mean, Map<String, Double> terms, StateGradients states) {}
+}
