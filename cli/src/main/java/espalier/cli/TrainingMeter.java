@@ -25,7 +25,8 @@ final class TrainingMeter implements TrainingWatch, AutoCloseable {
         String validation =
                 Double.isNaN(step.validationLoss()) ? "" : ", validation %.4f".formatted(step.validationLoss());
         String skipped = step.skippedSteps() == 0 ? "" : ", %d skipped".formatted(step.skippedSteps());
-        line.show("step %d of %d: loss %.4f%s, lr %.3g, gradient %.3g, %.0f tokens/s, %s left%s".formatted(
+        String beside = step.beside().isEmpty() ? "" : ", " + step.beside();
+        line.show("step %d of %d: loss %.4f%s, lr %.3g, gradient %.3g, %.0f tokens/s, %s left%s%s".formatted(
                 step.step(),
                 step.steps(),
                 step.loss(),
@@ -34,7 +35,8 @@ final class TrainingMeter implements TrainingWatch, AutoCloseable {
                 step.gradientNorm(),
                 step.tokensPerSecond(),
                 ProgressMeter.duration(step.secondsLeft()),
-                skipped));
+                skipped,
+                beside));
     }
 
     @Override

@@ -31,11 +31,11 @@ public final class GateMask {
         List<float[]> heads = settings.heads() ? ones(LayerShape::heads) : List.of();
         List<float[]> ffn = settings.ffn() ? ones(LayerShape::ffn) : List.of();
         float[] hidden = layout.block(GateFamily.HIDDEN, 0).map(this::floats).orElse(new float[0]);
-        MaskValues mask = new MaskValues(heads, ffn, hidden);
         for (GatedHalf half : layout.halves()) {
-            half.units().ifPresent(units -> fill(mask.of(half), half, units));
+            List<float[]> family = half.family() == GateFamily.FFN ? ffn : heads;
+            half.units().ifPresent(units -> fill(family.get(half.layer()), half, units));
         }
-        return mask;
+        return new MaskValues(heads, ffn, hidden);
     }
 
     private List<float[]> ones(ToIntFunction<LayerShape> width) {

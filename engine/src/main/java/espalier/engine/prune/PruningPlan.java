@@ -1,5 +1,6 @@
 package espalier.engine.prune;
 
+import espalier.engine.gates.MaskValues;
 import espalier.engine.model.ModelShape;
 import espalier.engine.model.Space;
 import espalier.engine.weights.LayerShape;
@@ -26,7 +27,7 @@ public record PruningPlan(
         int[] keptLayers,
         List<Kept> layers,
         int[] keptHidden,
-        SoftFactors factors,
+        MaskValues factors,
         NormRule normRule) {
     /// What is kept inside a layer.
     ///
@@ -79,7 +80,7 @@ public record PruningPlan(
                         .map(layer -> new Kept(all(layer.heads()), all(layer.ffn())))
                         .toList(),
                 all(source.hidden()),
-                SoftFactors.NONE,
+                MaskValues.NONE,
                 NormRule.RELEASED);
     }
 
@@ -117,7 +118,7 @@ public record PruningPlan(
 
     /// @param newFactors what kept units are multiplied by
     /// @return this plan with those factors
-    public PruningPlan withFactors(SoftFactors newFactors) {
+    public PruningPlan withFactors(MaskValues newFactors) {
         return new PruningPlan(source, keptLayers, layers, keptHidden, newFactors, normRule);
     }
 
@@ -204,7 +205,7 @@ public record PruningPlan(
                 pick(keptLayers, next.keptLayers),
                 joined,
                 pick(keptHidden, next.keptHidden),
-                SoftFactors.NONE,
+                MaskValues.NONE,
                 normRule);
     }
 

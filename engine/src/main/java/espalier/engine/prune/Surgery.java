@@ -1,5 +1,6 @@
 package espalier.engine.prune;
 
+import espalier.engine.gates.MaskValues;
 import espalier.engine.model.Architecture;
 import espalier.engine.model.ChannelGraph;
 import espalier.engine.model.Space;
@@ -108,7 +109,7 @@ record Surgery(PruningPlan plan, Map<String, TensorCut> cuts) {
     }
 
     private static double[] outputFactors(Step.Linear linear, PruningPlan plan) {
-        SoftFactors factors = plan.factors();
+        MaskValues factors = plan.factors();
         double[] all = {};
         for (Signal out : linear.outs()) {
             int layer = out.space().layer();
@@ -134,13 +135,13 @@ record Surgery(PruningPlan plan, Map<String, TensorCut> cuts) {
             return NONE;
         }
         int headDim = plan.source().layers().get(space.layer()).headDim();
-        SoftFactors factors = plan.factors();
+        MaskValues factors = plan.factors();
         return factors(linear.in().width(), factors.heads().isEmpty(),
                 channel -> factors.head(space.layer(), channel / headDim));
     }
 
     private static double[] hiddenFactors(PruningPlan plan, int power) {
-        SoftFactors factors = plan.factors();
+        MaskValues factors = plan.factors();
         return factors(plan.source().hidden(), factors.hidden().length == 0,
                 channel -> StrictMath.pow(factors.hidden(channel), power));
     }

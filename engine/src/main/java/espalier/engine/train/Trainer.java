@@ -231,7 +231,8 @@ public final class Trainer implements AutoCloseable {
                 norm,
                 progress.tokensPerSecond(),
                 progress.trainingSeconds / progress.step * (settings.steps() - progress.step),
-                progress.skipped));
+                progress.skipped,
+                ""));
         if (!isFinite) {
             watch.say("step %d was skipped: loss %s, gradient norm %s".formatted(progress.step, sum.mean(), norm));
         }

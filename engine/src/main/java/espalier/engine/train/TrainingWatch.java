@@ -18,6 +18,8 @@ public interface TrainingWatch {
     /// @param tokensPerSecond of the run so far, validations not counted
     /// @param secondsLeft estimate, validations not counted
     /// @param skippedSteps steps of the run that were skipped because loss or gradient were not finite
+    /// @param beside what was trained beside the optimiser's weights, in a few words, e.g. `sparsity 0.118 of 0.150`;
+    ///     empty if nothing was
     record Step(
             long step,
             long steps,
@@ -27,7 +29,8 @@ public interface TrainingWatch {
             double gradientNorm,
             double tokensPerSecond,
             double secondsLeft,
-            long skippedSteps) {}
+            long skippedSteps,
+            String beside) {}
 
     /// @param step a step that was done
     /// @throws IOException if what is made of it cannot be written

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import espalier.engine.gates.MaskValues;
 import espalier.engine.model.ModelFolder;
 import espalier.engine.model.ModelShape;
 import espalier.engine.testing.ChildJvm;
@@ -209,7 +210,7 @@ class CompactionProofTest {
         assertEquals("tensor " + DOWN + ": 1000000.0 is beyond the range of F16", e.getMessage());
         float[] hidden = new float[32];
         Arrays.fill(hidden, 1e35f);
-        PruningPlan folded = all.withFactors(new SoftFactors(List.of(), List.of(), hidden));
+        PruningPlan folded = all.withFactors(new MaskValues(List.of(), List.of(), hidden));
         e = failure(IllegalArgumentException.class, folded, Optional.empty(), matrix -> matrix);
         assertEquals("tensor " + DOWN + ": 1000000.0 times 1.0000000409184788E35 is beyond the range of F32",
                 e.getMessage());

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import espalier.engine.gates.MaskValues;
 import espalier.engine.generate.GenerationRequest;
 import espalier.engine.generate.Generator;
 import espalier.engine.generate.Sampler;
@@ -434,7 +435,7 @@ class CompactionTest {
         IntStream.range(0, 14).forEach(i -> hidden[i] = 0.3f + 0.05f * i);
         PruningPlan plan = PruningPlan.keepAll(shape)
                 .withHidden(new int[] {1, 2, 3, 7, 8, 11}, NormRule.EXACT)
-                .withFactors(new SoftFactors(List.of(heads), List.of(ffn), hidden));
+                .withFactors(new MaskValues(List.of(heads), List.of(ffn), hidden));
         Path out = folder.resolve("out");
         try (Ops ops = Backends.open(Backends.Choice.SCALAR, 1);
                 ModelFolder open = ModelFolder.open(source(shape, StoredType.BF16), ops)) {
@@ -479,7 +480,7 @@ class CompactionTest {
             ffn.forEach(factors -> IntStream.range(0, factors.length).forEach(i -> factors[i] = 0.2f + 0.07f * i));
             PruningPlan plan = PruningPlan.keepAll(shape)
                     .withHidden(new int[] {1, 2, 3, 7, 8, 11}, NormRule.EXACT)
-                    .withFactors(new SoftFactors(List.of(), ffn, hidden));
+                    .withFactors(new MaskValues(List.of(), ffn, hidden));
             Path out = folder.resolve("out-" + tied);
             try (Ops ops = Backends.open(choice, 2); ModelFolder open = ModelFolder.open(source, ops)) {
                 assertTrue(Compaction.write(open, plan, request(out, shape)).maskedDifference() < 1e-6);
@@ -498,7 +499,7 @@ class CompactionTest {
         float[] hidden = new float[14];
         Arrays.fill(hidden, 0.5f);
         hidden[3] = 0;
-        SoftFactors factors = new SoftFactors(List.of(), List.of(), hidden);
+        MaskValues factors = new MaskValues(List.of(), List.of(), hidden);
         ModelShape tied = shape(true, Biases.NONE, GROUPS);
         PruningPlan all = PruningPlan.keepAll(tied).withFactors(factors);
         var e = assertThrows(IllegalArgumentException.class, () -> Surgery.of(Architecture.LLAMA, all));

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import espalier.engine.gates.MaskValues;
 import espalier.engine.model.Hidden;
 import espalier.engine.model.Keep;
 import espalier.engine.model.Model;
@@ -99,7 +100,7 @@ class GoldenPruneTest {
                     Integer.parseInt(golden.setting("hidden"))
                 },
                 new int[] {keptHeads, keptFfn, nonZero(hidden).length});
-        return plan.withHidden(nonZero(hidden), NormRule.EXACT).withFactors(new SoftFactors(heads, ffn, hidden));
+        return plan.withHidden(nonZero(hidden), NormRule.EXACT).withFactors(new MaskValues(heads, ffn, hidden));
     }
 
     private static List<float[]> rows(float[] flat, int rows) {

@@ -4,6 +4,7 @@ import espalier.engine.adapt.LoraFactors;
 import espalier.engine.adapt.LoraSettings;
 import espalier.engine.adapt.LoraState;
 import espalier.engine.adapt.LoraWeights;
+import espalier.engine.gates.MaskValues;
 import espalier.engine.model.Architecture;
 import espalier.engine.model.Batch;
 import espalier.engine.model.Gates;
@@ -75,7 +76,7 @@ class LoraCutTest {
         }
         check(PruningPlan.keepAll(SHAPE)
                 .withHidden(new int[] {1, 2, 3, 7, 8, 11}, NormRule.EXACT)
-                .withFactors(new SoftFactors(
+                .withFactors(new MaskValues(
                         Collections.nCopies(3, heads), List.of(ffn, ffn.clone(), ffn.clone()), hidden)));
     }
 }

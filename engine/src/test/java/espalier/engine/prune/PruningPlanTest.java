@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import espalier.engine.gates.MaskValues;
 import espalier.engine.model.Architecture;
 import espalier.engine.model.ModelShape;
 import espalier.engine.model.ModelSize;
@@ -103,7 +104,7 @@ class PruningPlanTest {
         float[] heads = {1, 0.5f, 0, 1, 1, 1};
         float[] hidden = new float[8];
         hidden[3] = 0.25f;
-        PruningPlan soft = plan.withFactors(new SoftFactors(List.of(heads, heads, heads), List.of(), hidden));
+        PruningPlan soft = plan.withFactors(new MaskValues(List.of(heads, heads, heads), List.of(), hidden));
         heads[1] = 9;
         assertEquals(0.5f, soft.factors().head(1, 1));
         assertEquals(0.25f, soft.factors().hidden(3));
@@ -111,7 +112,7 @@ class PruningPlanTest {
         assertFalse(soft.equals(plan));
         assertEquals(
                 soft,
-                plan.withFactors(new SoftFactors(soft.factors().heads(), List.of(), soft.factors().hidden())));
+                plan.withFactors(new MaskValues(soft.factors().heads(), List.of(), soft.factors().hidden())));
     }
 
     @Test
@@ -159,18 +160,18 @@ class PruningPlanTest {
                         new int[] {0},
                         List.of(new Kept(new int[0], new int[0])),
                         new int[] {0},
-                        SoftFactors.NONE,
+                        MaskValues.NONE,
                         NormRule.EXACT)));
         assertEquals(
-                "7 hidden factors given, expected 8",
-                message(() -> plan.withFactors(new SoftFactors(List.of(), List.of(), new float[7]))));
+                "hidden mask has 7 values, expected 8",
+                message(() -> plan.withFactors(new MaskValues(List.of(), List.of(), new float[7]))));
         assertEquals(
-                "FFN factors are given for 1 layers, expected 3",
-                message(() -> plan.withFactors(new SoftFactors(List.of(), List.of(new float[4]), new float[0]))));
+                "FFN mask has 1 layers, expected 3",
+                message(() -> plan.withFactors(new MaskValues(List.of(), List.of(new float[4]), new float[0]))));
         float[] bad = {1, 1, 1, Float.NaN};
         assertEquals(
-                "FFN factors of layer 0: entry 3 is NaN",
-                message(() -> plan.withFactors(new SoftFactors(List.of(), List.of(bad, bad, bad), new float[0]))));
+                "FFN mask of layer 0: entry 3 is NaN",
+                message(() -> plan.withFactors(new MaskValues(List.of(), List.of(bad, bad, bad), new float[0]))));
     }
 
     private static String message(org.junit.jupiter.api.function.Executable action) {
