@@ -1,24 +1,58 @@
 package espalier.engine.masked;
 
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import espalier.engine.adapt.LoraMerge;
+import espalier.engine.adapt.LoraState;
+import espalier.engine.adapt.PeftAdapter;
+import espalier.engine.gates.DeterministicMask;
+import espalier.engine.gates.GateMask;
+import espalier.engine.gates.GateSparsity;
 import espalier.engine.gates.WidthRule;
+import espalier.engine.model.Architecture;
 import espalier.engine.model.ModelFolder;
+import espalier.engine.model.ModelShape;
+import espalier.engine.model.Probe;
+import espalier.engine.prune.Compaction;
+import espalier.engine.prune.LoraCut;
+import espalier.engine.prune.MaskedPlan;
+import espalier.engine.prune.Notice;
 import espalier.engine.train.RunConfig;
+import espalier.engine.train.RunDescription;
 import espalier.engine.train.RunFolder;
 import espalier.engine.train.TrainingWatch;
+import espalier.engine.weights.CheckpointWriter;
+import espalier.engine.weights.FileHash;
+import espalier.engine.weights.LayerShape;
 import espalier.kernels.DType;
+import espalier.kernels.Ops;
 import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
+import java.util.TreeMap;
 
 /// Makes a smaller model of a folder by masks that are trained in a run directory.
+///
+/// The masks are folded into the weights of a smaller base and the adapters are cut to it, so that the result is a base
+/// with adapters, as it was in training; merging them comes last.
 public final class MaskPruning {
+    private static final String ADAPTER = "adapter";
+
+    /// Settings that change nothing about the result, as in [espalier.engine.train.Finetuning].
+    private static final Set<String> FREE = Set.of("training.save_every", "model.name", "data.files", "merge");
+
     /// What to do.
     ///
     /// @param baseName name or path of the model, for files
     /// @param training what to train, and how
     /// @param widths that may be left
     /// @param dtype element type of the result; empty for each tensor's own
-    /// @param merge whether adapters are merged into the written model; else they lie in its folder `adapter`
+    /// @param merge whether adapters are merged into the written model, and the smaller base stays in the run directory;
+    ///     else the base is what is written, with the adapters in its folder `adapter`
     /// @param shardBytes most tensor bytes of a written file
     /// @param program name and version of the program: another one may have other kernels
     public record Request(
@@ -38,9 +72,24 @@ public final class MaskPruning {
     /// @param request what to do
     /// @param data where the examples come from, for the reader of the file
     /// @return the resolved configuration
-    /// @throws IllegalArgumentException if it cannot be done
+    /// @throws IllegalArgumentException if it cannot be done, see [MaskTraining#check]
     public static RunConfig configuration(ModelFolder base, Request request, ObjectNode data) {
-        throw new UnsupportedOperationException();
+        MaskTraining.Request training = request.training();
+        MaskTraining.check(base.model().shape(), base.checkpoint().bytes(), training);
+        ObjectNode json = JsonNodeFactory.instance.objectNode();
+        ObjectNode model = json.putObject("model");
+        model.put("name", request.baseName());
+        model.put("fingerprint", base.fingerprint());
+        json.set("data", data);
+        MaskDescription.put(json, training, request.widths());
+        training.adapters().ifPresent(state -> RunDescription.putAdapters(json, state));
+        RunDescription.putTraining(
+                json, training.training(), training.validation(), training.settings(), training.learningRate(),
+                training.optimiser());
+        json.put("dtype", request.dtype().map(DType::name).orElse("as stored"));
+        json.put("merge", request.merge());
+        RunDescription.putMachine(json, base.model().ops(), request.program());
+        return new RunConfig(json, FREE);
     }
 
     /// Trains, from the beginning or from where the run was left, and writes the result.
@@ -50,10 +99,144 @@ public final class MaskPruning {
     /// @param run the run directory, configured with [#configuration]
     /// @param watch told of steps
     /// @return what `result.json` says; nothing if the run was asked to stop before its end
+    /// @throws IllegalArgumentException if the masks leave nothing of the model
     /// @throws ArithmeticException see [espalier.engine.train.Trainer#run]
+    /// @throws IllegalStateException if a proof fails; the state of the run stays
     /// @throws IOException if something cannot be read or written
     public static Optional<ObjectNode> run(ModelFolder base, Request request, RunFolder run, TrainingWatch watch)
             throws IOException {
-        throw new UnsupportedOperationException();
+        Optional<ObjectNode> before = run.result();
+        if (before.isPresent()) {
+            if (isPublished(run.out(), request, before.get())) {
+                return before;
+            }
+            watch.say(RunDescription.LOST);
+        }
+        SnapshotFolder snapshots = new SnapshotFolder(
+                run.snapshotsFolder(), base.model().shape(), base.fingerprint(),
+                request.training().adapters().map(LoraState::settings));
+        MaskTraining.Trained trained = MaskTraining.run(base, request.training(), run, snapshots, watch);
+        if (!trained.outcome().isComplete()) {
+            return Optional.empty();
+        }
+        base.checkpoint().verifyUnchanged();
+        return Optional.of(run.publish(
+                RunDescription.result(trained.outcome()),
+                (folder, result) -> new Writing(base, request, trained, run.baseFolder()).write(folder, result)));
+    }
+
+    private static boolean isPublished(Path out, Request request, ObjectNode result) throws IOException {
+        boolean isMerged = result.path("merged").booleanValue();
+        boolean hasAdapter = request.training().adapters().isEmpty()
+                || Files.exists(out.resolve(ADAPTER).resolve(PeftAdapter.TENSORS));
+        return hasAdapter
+                && isMerged == request.merge()
+                && Files.exists(out.resolve("config.json"))
+                && FileHash.ofWeightsIfPresent(out).orElse("").equals(result.path("sha256").asText());
+    }
+
+    /// From trained masks to files.
+    ///
+    /// @param base the model
+    /// @param request what was done
+    /// @param trained what came out
+    /// @param smallerBase where the smaller base goes if adapters are merged
+    private record Writing(ModelFolder base, Request request, MaskTraining.Trained trained, Path smallerBase) {
+        void write(Path folder, ObjectNode result) throws IOException {
+            Ops ops = base.model().ops();
+            Architecture architecture = Architecture.forModelType(base.config().modelType());
+            GateMask free = mask(WidthRule.FREE);
+            MaskedPlan masked =
+                    MaskedPlan.of(architecture, free, mask(request.widths()), request.training().sparsity().target());
+            describe(masked, result);
+            Optional<LoraState> adapters =
+                    trained.adapters().map(state -> LoraCut.cut(architecture, masked.plan(), state));
+            boolean merges = request.merge() && adapters.isPresent();
+            Path smaller = merges ? smallerBase : folder;
+            Compaction.Written written = Compaction.write(base, masked.plan(), new Compaction.Request(
+                    smaller, request.dtype(), writing(), settings(), Probe.of(base.model().shape())));
+            result.put("bytes", written.bytes());
+            result.put("masked_difference", written.maskedDifference());
+            result.put("logits_difference", written.logitsDifference());
+            result.put("rounding_difference", written.roundingDifference());
+            if (merges) {
+                merge(smaller, adapters.get(), folder, result, ops);
+            } else if (adapters.isPresent()) {
+                adapter(smaller, adapters.get()).write(folder.resolve(ADAPTER), true);
+            }
+            result.put("merged", request.merge());
+            result.put("sha256", FileHash.ofWeights(folder));
+        }
+
+        private GateMask mask(WidthRule widths) {
+            return DeterministicMask.of(trained.layout(), trained.logAlpha(), widths);
+        }
+
+        private CheckpointWriter.Options writing() {
+            return new CheckpointWriter.Options(request.shardBytes(), true);
+        }
+
+        private void merge(Path smaller, LoraState adapters, Path folder, ObjectNode result, Ops ops)
+                throws IOException {
+            try (ModelFolder model = ModelFolder.open(smaller, ops)) {
+                LoraMerge.Written written = LoraMerge.write(model, adapters, new LoraMerge.Request(
+                        folder, writing(), adapter(smaller, adapters).files(ADAPTER + "/"),
+                        Probe.of(model.model().shape())));
+                result.put("merge_difference", written.layerDifference());
+            }
+        }
+
+        private static PeftAdapter adapter(Path smaller, LoraState adapters) {
+            return new PeftAdapter(smaller.toString(), adapters);
+        }
+
+        /// For the metadata of the plan.
+        private Map<String, String> settings() {
+            Map<String, String> settings = new TreeMap<>();
+            settings.put("method", MaskDescription.name(request.training().method()));
+            settings.put("target_sparsity", Double.toString(request.training().sparsity().target()));
+            settings.put("steps", Long.toString(request.training().settings().steps()));
+            settings.put("seed", Long.toString(request.training().settings().seed()));
+            settings.put("model", base.fingerprint());
+            return settings;
+        }
+
+        private void describe(MaskedPlan masked, ObjectNode result) {
+            result.put("method", MaskDescription.name(request.training().method()));
+            result.put("target_sparsity", request.training().sparsity().target());
+            ObjectNode sparsity = result.putObject("sparsity");
+            sparsity.put("expected", new GateSparsity(trained.layout()).expected(trained.logAlpha()));
+            sparsity.put("realised", masked.realised());
+            sparsity.put("aligned", masked.prunableRemoved());
+            result.put("parameters_before", masked.before().parameters());
+            result.put("parameters_after", masked.after().parameters());
+            result.put("macs_before", masked.before().macs());
+            result.put("macs_after", masked.after().macs());
+            result.put("prunable_removed", masked.prunableRemoved());
+            result.put("total_removed", masked.totalRemoved());
+            result.put("teachers", trained.snapshots());
+            result.set("kept", kept(masked.plan().source(), masked.plan().resultShape()));
+            ArrayNode notices = result.putArray("notices");
+            masked.notices().stream().map(Notice::message).forEach(notices::add);
+        }
+
+        private static ObjectNode kept(ModelShape before, ModelShape after) {
+            ObjectNode kept = JsonNodeFactory.instance.objectNode();
+            kept.put("hidden", after.hidden());
+            kept.put("of_hidden", before.hidden());
+            ArrayNode layers = kept.putArray("layers");
+            for (int i = 0; i < before.layers().size(); i++) {
+                LayerShape is = after.layers().get(i);
+                LayerShape was = before.layers().get(i);
+                layers.addObject()
+                        .put("heads", is.heads())
+                        .put("of_heads", was.heads())
+                        .put("kv_heads", is.kvHeads())
+                        .put("of_kv_heads", was.kvHeads())
+                        .put("ffn", is.ffn())
+                        .put("of_ffn", was.ffn());
+            }
+            return kept;
+        }
     }
 }

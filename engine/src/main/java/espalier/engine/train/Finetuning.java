@@ -1,11 +1,8 @@
 package espalier.engine.train;
 
-import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import espalier.engine.adapt.LoraFactors;
 import espalier.engine.adapt.LoraMerge;
-import espalier.engine.adapt.LoraSettings;
 import espalier.engine.adapt.LoraState;
 import espalier.engine.adapt.PeftAdapter;
 import espalier.engine.model.ModelFolder;
@@ -13,13 +10,9 @@ import espalier.engine.model.Probe;
 import espalier.engine.weights.CheckpointWriter;
 import espalier.engine.weights.DurableFiles;
 import espalier.engine.weights.FileHash;
-import espalier.engine.weights.StoredTensor;
 import java.io.IOException;
-import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.security.MessageDigest;
-import java.util.HexFormat;
 import java.util.Optional;
 import java.util.Set;
 
@@ -60,46 +53,13 @@ public final class Finetuning {
         model.put("name", request.baseName());
         model.put("fingerprint", base.fingerprint());
         json.set("data", data);
-        json.set("lora", describe(training.initial()));
+        RunDescription.putAdapters(json, training.initial());
         RunDescription.putTraining(
                 json, training.training(), training.validation(), training.settings(), training.learningRate(),
                 training.optimiser());
         json.put("merge", request.merge());
         RunDescription.putMachine(json, base.model().ops(), request.program());
         return new RunConfig(json, FREE);
-    }
-
-    private static ObjectNode describe(LoraState initial) {
-        LoraSettings settings = initial.settings();
-        ObjectNode json = JsonNodeFactory.instance.objectNode();
-        json.put("rank", settings.rank());
-        json.put("alpha", settings.alpha());
-        json.put("dropout", settings.dropout());
-        ArrayNode targets = json.putArray("targets");
-        settings.targets().forEach(site -> targets.add(LoraSettings.shortName(site)));
-        json.put("rank_stabilized", settings.rankStabilized());
-        ObjectNode ranks = json.putObject("ranks");
-        settings.ranks().forEach(ranks::put);
-        ObjectNode alphas = json.putObject("alphas");
-        settings.alphas().forEach(alphas::put);
-        json.put("parameters", initial.parameters());
-        json.put("initial_values", fingerprint(initial));
-        return json;
-    }
-
-    private static String fingerprint(LoraState state) {
-        MessageDigest digest = StoredTensor.newSha256();
-        for (LoraFactors factors : state.factors()) {
-            update(digest, factors.a());
-            update(digest, factors.b());
-        }
-        return HexFormat.of().formatHex(digest.digest());
-    }
-
-    private static void update(MessageDigest digest, float[] values) {
-        ByteBuffer bytes = ByteBuffer.allocate(values.length * Float.BYTES);
-        bytes.asFloatBuffer().put(values);
-        digest.update(bytes);
     }
 
     /// Trains, from the beginning or from where the run was left, and writes the result.

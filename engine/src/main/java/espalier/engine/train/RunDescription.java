@@ -1,19 +1,34 @@
 package espalier.engine.train;
 
+import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import espalier.engine.adapt.LoraFactors;
+import espalier.engine.adapt.LoraSettings;
+import espalier.engine.adapt.LoraState;
+import espalier.engine.weights.StoredTensor;
 import espalier.kernels.Ops;
+import java.nio.ByteBuffer;
+import java.security.MessageDigest;
+import java.util.HexFormat;
 import java.util.Locale;
 
 /// The parts of a [RunConfig] and of a result that every run has, whatever it trains.
-final class RunDescription {
+public final class RunDescription {
     /// Said where a finished run's result is not as it was left.
-    static final String LOST = "the result is missing or was changed since it was written: it is written again";
+    public static final String LOST = "the result is missing or was changed since it was written: it is written again";
 
     private RunDescription() {}
 
     /// Adds the sections `examples`, `training`, `learning_rate` and `optimiser`.
-    static void putTraining(
+    ///
+    /// @param json the configuration
+    /// @param training what is learnt from
+    /// @param validation what is held out
+    /// @param settings of the run
+    /// @param learningRate over its steps
+    /// @param adamW of the optimiser
+    public static void putTraining(
             ObjectNode json,
             Examples training,
             Examples validation,
@@ -52,8 +67,10 @@ final class RunDescription {
 
     /// Adds the section `machine`.
     ///
+    /// @param json the configuration
+    /// @param ops the backend
     /// @param program name and version of the program: another one may have other kernels
-    static void putMachine(ObjectNode json, Ops ops, String program) {
+    public static void putMachine(ObjectNode json, Ops ops, String program) {
         ObjectNode machine = json.putObject("machine");
         machine.put("backend", ops.name());
         machine.put("lane_bits", ops.laneBits());
@@ -61,8 +78,9 @@ final class RunDescription {
         machine.put("program", program);
     }
 
-    /// @return the keys of a result that come from the training
-    static ObjectNode result(Trainer.Outcome outcome) {
+    /// @param outcome of the training
+    /// @return the keys of a result that come from it
+    public static ObjectNode result(Trainer.Outcome outcome) {
         ObjectNode json = JsonNodeFactory.instance.objectNode();
         json.put("steps", outcome.steps());
         json.put("tokens", outcome.tokens());
@@ -74,5 +92,41 @@ final class RunDescription {
         json.put("seconds", outcome.seconds());
         json.put("tokens_per_second", outcome.tokensPerSecond());
         return json;
+    }
+
+    /// Adds the section `lora`.
+    ///
+    /// @param configuration of the run
+    /// @param initial adapters at the start
+    public static void putAdapters(ObjectNode configuration, LoraState initial) {
+        LoraSettings settings = initial.settings();
+        ObjectNode json = configuration.putObject("lora");
+        json.put("rank", settings.rank());
+        json.put("alpha", settings.alpha());
+        json.put("dropout", settings.dropout());
+        ArrayNode targets = json.putArray("targets");
+        settings.targets().forEach(site -> targets.add(LoraSettings.shortName(site)));
+        json.put("rank_stabilized", settings.rankStabilized());
+        ObjectNode ranks = json.putObject("ranks");
+        settings.ranks().forEach(ranks::put);
+        ObjectNode alphas = json.putObject("alphas");
+        settings.alphas().forEach(alphas::put);
+        json.put("parameters", initial.parameters());
+        json.put("initial_values", fingerprint(initial));
+    }
+
+    private static String fingerprint(LoraState state) {
+        MessageDigest digest = StoredTensor.newSha256();
+        for (LoraFactors factors : state.factors()) {
+            update(digest, factors.a());
+            update(digest, factors.b());
+        }
+        return HexFormat.of().formatHex(digest.digest());
+    }
+
+    private static void update(MessageDigest digest, float[] values) {
+        ByteBuffer bytes = ByteBuffer.allocate(values.length * Float.BYTES);
+        bytes.asFloatBuffer().put(values);
+        digest.update(bytes);
     }
 }

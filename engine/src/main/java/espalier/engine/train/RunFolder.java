@@ -265,7 +265,7 @@ public final class RunFolder implements RunRecord, AutoCloseable {
 
     /// Writes a result into [#resultFolder].
     @FunctionalInterface
-    interface ResultWriter {
+    public interface ResultWriter {
         /// @param folder to make
         /// @param result what to keep of it, added to
         /// @throws IOException if it cannot be written
@@ -279,7 +279,7 @@ public final class RunFolder implements RunRecord, AutoCloseable {
     /// @return what is kept of it
     /// @throws CannotWriteException naming the step that the run can go on from
     /// @throws IOException if something cannot be read
-    ObjectNode publish(ObjectNode result, ResultWriter writer) throws IOException {
+    public ObjectNode publish(ObjectNode result, ResultWriter writer) throws IOException {
         Path folder = resultFolder();
         try {
             writer.write(folder, result);

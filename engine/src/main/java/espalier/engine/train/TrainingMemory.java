@@ -11,7 +11,7 @@ import espalier.engine.model.Workload;
 /// @param settings of the run
 /// @param training what is learnt from
 /// @param validation what is held out
-record TrainingMemory(
+public record TrainingMemory(
         ModelShape shape,
         long weightBytes,
         long trained,
@@ -20,7 +20,7 @@ record TrainingMemory(
         Examples validation) {
     /// @return the work of a micro-batch, without adapters, and what is held beside
     /// @throws IllegalArgumentException if a sequence is longer than the context
-    Workload workload() {
+    public Workload workload() {
         requireContext(training);
         requireContext(validation);
         long longest = Math.max(training.longest(), validation.longest());
