@@ -5,6 +5,7 @@ import espalier.engine.model.Hidden;
 import espalier.engine.model.Keep;
 import espalier.engine.model.LiveModel;
 import espalier.engine.model.LivePass;
+import espalier.engine.model.Model;
 import espalier.engine.model.StateGradients;
 import espalier.engine.train.Objective;
 import espalier.kernels.Ops;
@@ -33,7 +34,24 @@ record DistillationTask(LiveModel live, MaskMethod.NutePrune method, Teachers te
         Keep keep = method.layerWeight() > 0 ? Keep.LAYER_INPUTS : Keep.NOTHING;
         Hidden taught = live.model().forward(part.examples().batch(), role.pass(), keep, ws);
         double share = part.scale() * part.examples().labels();
-        return (dNormed, student, temporary) -> new Comparison(student, taught, share).find(dNormed, temporary);
+        return (dNormed, student, temporary) ->
+                compare(live.model(), method, student, taught, share, dNormed, temporary);
+    }
+
+    /// Both losses and their gradients.
+    ///
+    /// @param model whose roles are compared
+    /// @param method weights and temperature
+    /// @param student its states
+    /// @param taught its teacher's
+    /// @param share of the micro-batch in the batch, which gradients are multiplied by
+    /// @param dNormed `[tokens, hidden]`, =
+    /// @param ws for temporaries
+    /// @return the loss
+    static Task.Found compare(
+            Model model, MaskMethod.NutePrune method, Hidden student, Hidden taught, double share, Tensor dNormed,
+            Workspace ws) {
+        return new Comparison(model, method, student, taught, share).find(dNormed, ws);
     }
 
     @Override
@@ -51,14 +69,18 @@ record DistillationTask(LiveModel live, MaskMethod.NutePrune method, Teachers te
         teachers.close();
     }
 
-    private final class Comparison {
+    private static final class Comparison {
+        private final Model model;
+        private final MaskMethod.NutePrune method;
         private final Hidden student;
         private final Hidden taught;
         private final double share;
         private final Map<String, Double> terms = new LinkedHashMap<>();
         private double loss;
 
-        Comparison(Hidden student, Hidden taught, double share) {
+        Comparison(Model model, MaskMethod.NutePrune method, Hidden student, Hidden taught, double share) {
+            this.model = model;
+            this.method = method;
             this.student = student;
             this.taught = taught;
             this.share = share;
@@ -76,7 +98,7 @@ record DistillationTask(LiveModel live, MaskMethod.NutePrune method, Teachers te
 
         private void divergence(Tensor dNormed, Workspace ws) {
             double perSequence = method.temperature() * method.temperature() / student.batch().sequences();
-            double kl = perSequence * live.model().lmHead()
+            double kl = perSequence * model.lmHead()
                     .distill(
                             dNormed, student, taught, (float) method.temperature(),
                             (float) (method.klWeight() * perSequence * share), ws)
@@ -116,7 +138,7 @@ record DistillationTask(LiveModel live, MaskMethod.NutePrune method, Teachers te
         }
 
         private Ops ops() {
-            return live.model().ops();
+            return model.ops();
         }
     }
 }

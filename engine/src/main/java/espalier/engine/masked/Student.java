@@ -24,6 +24,15 @@ record Student(LiveModel live, Task task, TrainedGates gates, Optional<LoraWeigh
     /// @param store where snapshots go
     /// @return the student before training
     static Student of(Model model, MaskTraining.Request request, SnapshotStore store) {
+        return of(new LiveModel(model), request, store);
+    }
+
+    /// @param live belongs to the student
+    /// @param request how it is trained
+    /// @param store where snapshots go
+    /// @return the student before training
+    static Student of(LiveModel live, MaskTraining.Request request, SnapshotStore store) {
+        Model model = live.model();
         // What can be refused comes before what owns memory.
         GateLayout layout = new GateLayout(model.shape(), request.gates());
         GateTraining training = new GateTraining(layout, request.initialGates(), request.gateTraining());
@@ -32,7 +41,6 @@ record Student(LiveModel live, Task task, TrainedGates gates, Optional<LoraWeigh
                 : Optional.empty();
         Ops ops = model.ops();
         Optional<LoraWeights> adapters = request.adapters().map(state -> LoraWeights.trained(state, ops));
-        LiveModel live = new LiveModel(model);
         Task task = switch (request.method()) {
             case MaskMethod.Compresso _ -> new CrossEntropyTask(live.model().lmHead());
             case MaskMethod.NutePrune method -> new DistillationTask(live, method, new Teachers(

@@ -127,6 +127,14 @@ final class TrainedGates implements TrainedBeside, AutoCloseable {
         return training.logAlpha();
     }
 
+    /// Moves one log-alpha, for tests of gradients.
+    void shift(int gate, double change) {
+        GateState state = training.state();
+        float[] values = state.logAlpha().values();
+        values[gate] += (float) change;
+        training.restore(state);
+    }
+
     /// @return snapshots that were taken
     int snapshots() {
         return teachers.map(TeacherSchedule::size).orElse(0);

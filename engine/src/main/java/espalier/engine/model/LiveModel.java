@@ -27,6 +27,7 @@ public final class LiveModel implements AutoCloseable {
     private static final int NO_LAYER = -1;
 
     private final Model whole;
+    private final double leastDead;
     private final Model model;
     private final Workspace copies;
     private List<LiveLayer> live;
@@ -35,10 +36,23 @@ public final class LiveModel implements AutoCloseable {
 
     /// @param whole stays open as long as this; all its layers are in memory
     public LiveModel(Model whole) {
+        this(whole, LEAST_DEAD);
+    }
+
+    private LiveModel(Model whole, double leastDead) {
         this.whole = whole;
+        this.leastDead = leastDead;
         this.live = Collections.nCopies(whole.shape().layers().size(), LiveLayer.WHOLE);
         this.copies = whole.ops().newWorkspace();
         this.model = whole.withLayers(this::layer);
+    }
+
+    /// One that computes everything, so that gates at 0 get their gradients, too: what the others are compared with.
+    ///
+    /// @param whole as in the constructor
+    /// @return leaves nothing out
+    public static LiveModel leavingNothingOut(Model whole) {
+        return new LiveModel(whole, Double.POSITIVE_INFINITY);
     }
 
     /// @return runs what [LivePass#pass] says, over batches without a cache; its shape is that of the whole model
@@ -108,7 +122,7 @@ public final class LiveModel implements AutoCloseable {
         }
         int[] some = IntStream.range(0, values.length).filter(i -> values[i] != 0).toArray();
         int dead = values.length - some.length;
-        return dead == 0 || dead < LEAST_DEAD * values.length ? Optional.empty() : Optional.of(some);
+        return dead == 0 || dead < leastDead * values.length ? Optional.empty() : Optional.of(some);
     }
 
     private DecoderLayer layer(int index) {

@@ -232,7 +232,7 @@ public final class Trainer implements AutoCloseable {
                 progress.tokensPerSecond(),
                 progress.trainingSeconds / progress.step * (settings.steps() - progress.step),
                 progress.skipped,
-                ""));
+                beside.inWords()));
         if (!isFinite) {
             watch.say("step %d was skipped: loss %s, gradient norm %s".formatted(progress.step, sum.mean(), norm));
         }

@@ -1,0 +1,263 @@
+package espalier.engine.masked;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import espalier.engine.adapt.LoraFactors;
+import espalier.engine.adapt.LoraState;
+import espalier.engine.gates.DeterministicMask;
+import espalier.engine.gates.GateSparsity;
+import espalier.engine.gates.HardConcrete;
+import espalier.engine.gates.WidthRule;
+import espalier.engine.model.Batch;
+import espalier.engine.model.HostCopy;
+import espalier.engine.model.ModelFolder;
+import espalier.engine.model.Pass;
+import espalier.engine.testing.RandomModel;
+import espalier.engine.train.RunRecord;
+import espalier.engine.train.RunState;
+import espalier.engine.train.TrainingWatch;
+import espalier.engine.weights.StoredType;
+import espalier.kernels.Backends;
+import espalier.kernels.Ops;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Optional;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/// Whole runs of a small random model: what changes, what stays, and what a stop leaves (compresso.md §9, nuteprune.md
+/// §10).
+class MaskTrainingTest {
+    @TempDir
+    Path folder;
+
+    private Ops ops;
+    private ModelFolder base;
+
+    @BeforeEach
+    void open() throws IOException {
+        ops = Backends.open(Backends.Choice.VECTOR, 2);
+        try (RandomModel random = new RandomModel(Runs.SHAPE, 5)) {
+            base = ModelFolder.open(random.write(folder.resolve("base"), StoredType.F32), ops);
+        }
+    }
+
+    @AfterEach
+    void close() {
+        base.close();
+        ops.close();
+    }
+
+    /// Remembers everything, and asks for a stop after some steps.
+    private static final class Memory implements RunRecord, TrainingWatch {
+        final List<ObjectNode> lines = new ArrayList<>();
+        final List<String> words = new ArrayList<>();
+        RunState state;
+        long stopAfter = Long.MAX_VALUE;
+        private long done;
+
+        @Override
+        public Optional<RunState> latest() {
+            return Optional.ofNullable(state);
+        }
+
+        @Override
+        public void save(RunState saved) {
+            state = saved;
+        }
+
+        @Override
+        public void append(ObjectNode metrics) {
+            lines.add(metrics);
+        }
+
+        @Override
+        public void step(Step step) {
+            done = step.step();
+            words.add(step.beside());
+        }
+
+        @Override
+        public boolean isStopRequested() {
+            return done >= stopAfter;
+        }
+    }
+
+    private MaskTraining.Trained run(MaskTraining.Request request, Memory memory, SnapshotStore store)
+            throws IOException {
+        return MaskTraining.run(base, request, memory, store, memory);
+    }
+
+    private static double realised(MaskTraining.Trained trained) {
+        return new GateSparsity(trained.layout())
+                .realised(DeterministicMask.of(trained.layout(), trained.logAlpha(), WidthRule.FREE));
+    }
+
+    /// compresso.md check 6, l0-masks.md check 7.
+    @Test
+    void reachesItsTarget() throws IOException {
+        for (MaskMethod method : List.of(new MaskMethod.Compresso(20), MaskMethod.NutePrune.RELEASED)) {
+            Memory memory = new Memory();
+            MaskTraining.Trained trained =
+                    run(Runs.request(method, 0.4, 500, 200), memory, SnapshotStore.inMemory());
+            assertEquals(0.4, new GateSparsity(trained.layout()).expected(trained.logAlpha()), 0.02);
+            assertEquals(0.4, realised(trained), 0.03);
+            for (double logAlpha : trained.logAlpha()) {
+                assertTrue(logAlpha >= HardConcrete.MIN_LOG_ALPHA && logAlpha <= HardConcrete.MAX_LOG_ALPHA);
+            }
+        }
+    }
+
+    /// compresso.md check 5.
+    @Test
+    void stagesFollowEachOther() throws IOException {
+        Memory memory = new Memory();
+        run(Runs.request(new MaskMethod.Compresso(3), 0.3, 12, 5), memory, SnapshotStore.inMemory());
+        List<String> stages = memory.lines.stream().map(line -> line.get("stage").textValue()).toList();
+        assertEquals(
+                List.of(
+                        "adapters", "adapters", "adapters", "pruning", "pruning", "pruning", "pruning", "pruning",
+                        "target", "target", "target", "target"),
+                stages);
+        assertFalse(memory.lines.get(2).has("expected_sparsity"), "no gates before they are on");
+        assertEquals(0, memory.lines.get(3).get("wanted_sparsity").doubleValue());
+        assertEquals(0.3, memory.lines.get(8).get("wanted_sparsity").doubleValue());
+        assertEquals("adapters alone", memory.words.getFirst());
+    }
+
+    /// While adapters are trained alone gates stay as they began: the first step with masks finds the sparsity of a run
+    /// that begins with it.
+    @Test
+    void adaptersAloneLeaveGates() throws IOException {
+        Memory after = new Memory();
+        run(Runs.request(new MaskMethod.Compresso(3), 0.3, 6, 1), after, SnapshotStore.inMemory());
+        Memory atOnce = new Memory();
+        run(Runs.request(new MaskMethod.Compresso(0), 0.3, 6, 1), atOnce, SnapshotStore.inMemory());
+        assertEquals(
+                atOnce.lines.getFirst().get("expected_sparsity").doubleValue(),
+                after.lines.get(3).get("expected_sparsity").doubleValue());
+    }
+
+    /// nuteprune.md check 2 and 13; compresso.md check 3: the base is the base after any number of steps.
+    @Test
+    void theSharedModelStaysAsItIs() throws IOException {
+        Batch batch = Batch.of(RandomModel.ids(Runs.SHAPE, 2, 9, 1));
+        Pass plain = Pass.plain(Runs.SHAPE.layers().size());
+        float[] before = HostCopy.logits(base.model(), batch, plain);
+        String fingerprint = base.fingerprint();
+        MaskTraining.Request request = Runs.nutePrune(0.3, 30, 10);
+        MaskTraining.Trained trained = run(request, new Memory(), SnapshotStore.inMemory());
+        assertArrayEquals(before, HostCopy.logits(base.model(), batch, plain));
+        assertEquals(fingerprint, base.fingerprint());
+        LoraState initial = request.adapters().orElseThrow();
+        LoraState adapters = trained.adapters().orElseThrow();
+        for (int i = 0; i < initial.factors().size(); i++) {
+            LoraFactors was = initial.factors().get(i);
+            LoraFactors is = adapters.factors().get(i);
+            assertEquals(was.module(), is.module());
+            assertFalse(Arrays.equals(was.b(), is.b()), was.module().name() + " was not trained");
+        }
+    }
+
+    @Test
+    void masksAloneHaveNoAdapters() throws IOException {
+        MaskTraining.Request request = Runs.masksOnly(Runs.nutePrune(0.4, 600, 150));
+        MaskTraining.Trained trained = run(request, new Memory(), SnapshotStore.inMemory());
+        assertTrue(trained.adapters().isEmpty());
+        assertEquals(0.4, new GateSparsity(trained.layout()).expected(trained.logAlpha()), 0.02);
+        // Two groups of heads a layer: half of one is a tenth of its attention.
+        assertEquals(0.4, realised(trained), 0.08);
+    }
+
+    /// Snapshots are taken as the sparsity rises, and teach when the student is ten of them further.
+    @Test
+    void snapshotsTeach() throws IOException {
+        Memory memory = new Memory();
+        SnapshotStore store = SnapshotStore.inMemory();
+        MaskTraining.Trained trained = run(Runs.nutePrune(0.3, 400, 200), memory, store);
+        assertTrue(trained.snapshots() >= 25, "snapshots: " + trained.snapshots());
+        int highest = -1;
+        for (ObjectNode line : memory.lines) {
+            int teacher = line.get("teacher").intValue();
+            highest = Math.max(highest, teacher);
+            double student = line.get("expected_sparsity").doubleValue();
+            if (student < 0.09) {
+                assertEquals(-1, teacher, "intact at " + student);
+            }
+            if (teacher >= 0) {
+                assertEquals(store.get(teacher).expected(), line.get("teacher_sparsity").doubleValue());
+            }
+        }
+        assertTrue(highest >= 9, "the sparsest teacher was snapshot " + highest);
+        assertEquals(-1, memory.lines.getLast().get("teacher").intValue(), "the whole model is the last teacher");
+        Snapshot snapshot = store.get(4);
+        assertEquals(0.05, snapshot.expected(), 0.01);
+        assertEquals(snapshot.expected(), snapshot.realised(), 0.03);
+        assertTrue(snapshot.adapters().isPresent());
+    }
+
+    /// A stop at any step, and going on, end at the same bits.
+    @Test
+    void goesOnAsIfItHadNeverStopped() throws IOException {
+        for (MaskMethod method : List.of(new MaskMethod.Compresso(5), MaskMethod.NutePrune.RELEASED)) {
+            MaskTraining.Request request = Runs.request(method, 0.25, 130, 100);
+            MaskTraining.Trained expected = run(request, new Memory(), SnapshotStore.inMemory());
+            Memory memory = new Memory();
+            SnapshotStore store = SnapshotStore.inMemory();
+            for (long stop : new long[] {1, 3, 7, 64, 65, 101, 129}) {
+                memory.stopAfter = stop;
+                assertFalse(run(request, memory, store).outcome().isComplete());
+                assertEquals(stop, memory.state.step());
+            }
+            memory.stopAfter = Long.MAX_VALUE;
+            MaskTraining.Trained actual = run(request, memory, store);
+            assertArrayEquals(expected.logAlpha(), actual.logAlpha());
+            assertEquals(expected.snapshots(), actual.snapshots());
+            for (int i = 0; i < expected.adapters().orElseThrow().factors().size(); i++) {
+                assertArrayEquals(
+                        expected.adapters().get().factors().get(i).b(), actual.adapters().get().factors().get(i).b());
+            }
+        }
+    }
+
+    @Test
+    void seedsDecide() throws IOException {
+        MaskTraining.Request request = Runs.nutePrune(0.3, 60, 30);
+        double[] first = run(request, new Memory(), SnapshotStore.inMemory()).logAlpha();
+        assertArrayEquals(first, run(request, new Memory(), SnapshotStore.inMemory()).logAlpha());
+        MaskTraining.Request other = Runs.withSeed(request, 8);
+        assertNotEquals(first[0], run(other, new Memory(), SnapshotStore.inMemory()).logAlpha()[0]);
+    }
+
+    @Test
+    void refusesWhatCannotBe() {
+        assertMessage(
+                "target sparsity is 0.9999, but these gates reach 0 to 0.99",
+                Runs.nutePrune(0.9999, 100, 50));
+        assertMessage(
+                "the run has 100 steps, of which 0 train no masks and in 100 the wanted sparsity rises: none is left",
+                Runs.nutePrune(0.3, 100, 100));
+        assertMessage(
+                "the first 5 steps train adapters alone, but there are none",
+                Runs.masksOnly(Runs.request(new MaskMethod.Compresso(5), 0.3, 100, 50)));
+    }
+
+    private void assertMessage(String begins, MaskTraining.Request request) {
+        String message = assertThrows(
+                        IllegalArgumentException.class,
+                        () -> run(request, new Memory(), SnapshotStore.inMemory()))
+                .getMessage();
+        assertTrue(message.startsWith(begins), message);
+    }
+}

@@ -1,0 +1,310 @@
+package espalier.engine.masked;
+
+import static espalier.engine.testing.Compare.relativeError;
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import espalier.engine.adapt.LoraState;
+import espalier.engine.gates.InitialGates;
+import espalier.engine.gates.MaskValues;
+import espalier.engine.model.Batch;
+import espalier.engine.model.Hidden;
+import espalier.engine.model.HostCopy;
+import espalier.engine.model.Keep;
+import espalier.engine.model.LiveModel;
+import espalier.engine.model.Model;
+import espalier.engine.model.Parameter;
+import espalier.engine.model.Pass;
+import espalier.engine.testing.RandomModel;
+import espalier.engine.train.Examples;
+import espalier.engine.train.Objective;
+import espalier.kernels.Backends;
+import espalier.kernels.Ops;
+import espalier.kernels.Tensor;
+import espalier.kernels.Workspace;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Optional;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/// Losses and gradients of single micro-batches (nuteprune.md §10, checks 3 to 6; l0-masks.md §5 on skipped work).
+class MaskedLossTest {
+    private static final double TAU = 2.0 / 3;
+
+    private Ops ops;
+    private RandomModel random;
+    private Model model;
+
+    @BeforeEach
+    void open() {
+        ops = Backends.open(Backends.Choice.VECTOR, 2);
+        random = new RandomModel(Runs.SHAPE, 5);
+        model = Model.load(random, Runs.SHAPE, ops);
+    }
+
+    @AfterEach
+    void close() {
+        model.close();
+        random.close();
+        ops.close();
+    }
+
+    /// Gates of which many are at 0, adapters that do something.
+    private static MaskTraining.Request request(MaskMethod method) {
+        LoraState adapters = LoraState.initial(Runs.SHAPE, Runs.LORA, 3);
+        adapters.factors().forEach(factors -> Arrays.fill(factors.b(), 0.05f));
+        MaskTraining.Request request = Runs.request(method, 0.3, 100, 50);
+        return Runs.with(request, Optional.of(adapters), new InitialGates(0.5, 1.5, false));
+    }
+
+    private record Result(double loss, List<float[]> gradients) {}
+
+    private Result train(LiveModel live, MaskTraining.Request request, Examples examples, double scale)
+            throws IOException {
+        try (Student student = Student.of(live, request, SnapshotStore.inMemory());
+                MaskedLoss loss = new MaskedLoss(student, request, Keep.ACTIVATIONS, ops.newWorkspace())) {
+            Objective.LossSum sum = loss.train(new Objective.MicroBatch(examples, 60, 0, scale));
+            List<float[]> gradients = new ArrayList<>();
+            for (Parameter parameter : loss.parameters()) {
+                gradients.add(HostCopy.of(ops, parameter.gradient()));
+            }
+            return new Result(sum.mean(), gradients);
+        }
+    }
+
+    /// What is multiplied by 0 is left out: the same gradients of log-alphas and adapters.
+    @Test
+    void skippingChangesNoGradient() throws IOException {
+        for (MaskMethod method : List.of(new MaskMethod.Compresso(0), MaskMethod.NutePrune.RELEASED)) {
+            MaskTraining.Request request = request(method);
+            Examples examples = Runs.examples(3, 12, 5);
+            Result whole = train(LiveModel.leavingNothingOut(model), request, examples, 1.0 / examples.labels());
+            Result skipping = train(new LiveModel(model), request, examples, 1.0 / examples.labels());
+            assertEquals(whole.loss, skipping.loss, 1e-6 * whole.loss);
+            int last = whole.gradients.size() - 1;
+            for (int i = 0; i <= last; i++) {
+                double error = relativeError(skipping.gradients.get(i), whole.gradients.get(i));
+                assertTrue(error < 3e-6, "gradient " + i + " differs by " + error);
+            }
+            long open = count(whole.gradients.get(last), value -> value != 0);
+            assertTrue(open > 10, "gates with a gradient: " + open);
+            for (int i = 0; i < whole.gradients.get(last).length; i++) {
+                boolean isZero = whole.gradients.get(last)[i] == 0;
+                assertEquals(isZero, skipping.gradients.get(last)[i] == 0, "gate " + i);
+            }
+        }
+    }
+
+    private interface FloatTest {
+        boolean of(float value);
+    }
+
+    private static long count(float[] values, FloatTest test) {
+        long count = 0;
+        for (float value : values) {
+            count += test.of(value) ? 1 : 0;
+        }
+        return count;
+    }
+
+    /// The gradient of a log-alpha is the slope of the loss at a fixed draw.
+    @Test
+    void gateGradientsAreSlopes() throws IOException {
+        MaskTraining.Request request = request(MaskMethod.NutePrune.RELEASED);
+        Examples examples = Runs.examples(2, 10, 5);
+        try (Student student = Student.of(model, request, SnapshotStore.inMemory());
+                MaskedLoss loss = new MaskedLoss(student, request, Keep.ACTIVATIONS, ops.newWorkspace())) {
+            Objective.MicroBatch part = new Objective.MicroBatch(examples, 60, 0, 1.0 / examples.labels());
+            loss.train(part);
+            float[] gradient = HostCopy.of(ops, student.gates().gradients().gradient());
+            double largest = 0;
+            for (float value : gradient) {
+                largest = Math.max(largest, Math.abs(value));
+            }
+            int compared = 0;
+            for (int gate = 0; gate < gradient.length; gate++) {
+                if (Math.abs(gradient[gate]) > largest / 10) {
+                    double step = 4e-3;
+                    double slope = (lossWith(student, loss, part, gate, step) - lossWith(student, loss, part, gate, -step))
+                            / (2 * step);
+                    assertEquals(slope, gradient[gate], 0.02 * largest, "gate " + gate);
+                    compared++;
+                }
+            }
+            assertTrue(compared >= 5, "gates compared: " + compared);
+        }
+    }
+
+    private static double lossWith(
+            Student student, MaskedLoss loss, Objective.MicroBatch part, int gate, double change) throws IOException {
+        student.gates().shift(gate, change);
+        double value = loss.train(part).mean();
+        student.gates().shift(gate, -change);
+        return value;
+    }
+
+    private static final MaskValues NO_MASK = new MaskValues(List.of(), List.of(), new float[0]);
+
+    private Task.Found distil(Pass student, Pass teacher, MaskMethod.NutePrune method, Examples examples, double scale) {
+        try (Workspace ws = ops.newWorkspace()) {
+            Batch batch = examples.batch();
+            Hidden own = model.forward(batch, student, Keep.LAYER_INPUTS, ws);
+            Hidden taught = model.forward(batch, teacher, Keep.LAYER_INPUTS, ws);
+            Tensor dNormed = ws.take(batch.tokens(), Runs.SHAPE.hidden());
+            return DistillationTask.compare(model, method, own, taught, scale * examples.labels(), dNormed, ws);
+        }
+    }
+
+    /// nuteprune.md check 4.
+    @Test
+    void aStudentThatIsItsTeacherHasNoLoss() {
+        Pass plain = Pass.plain(Runs.SHAPE.layers().size());
+        Task.Found found = distil(plain, plain, MaskMethod.NutePrune.RELEASED, Runs.examples(2, 9, 3), 1);
+        assertEquals(0, found.terms().get("kl"), 1e-6);
+        assertEquals(0, found.terms().get("layers"));
+    }
+
+    /// nuteprune.md check 5: `tau^2 / B` times the sum over sequences and tokens, so twice as much for twice the tokens.
+    @Test
+    void divergenceIsSummedOverTokens() {
+        try (Workspace ws = ops.newWorkspace()) {
+            Pass teacher = Pass.plain(Runs.SHAPE.layers().size());
+            Pass student = Pass.frozen(UploadedMasks.upload(mask(0), Runs.SHAPE, ops, ws), teacher.adapters());
+            Examples one = Runs.examples(1, 9, 3);
+            Examples two = new Examples(List.of(one.get(0), one.get(0)));
+            double kl = distil(student, teacher, MaskMethod.NutePrune.RELEASED, one, 1).terms().get("kl");
+            double same = distil(student, teacher, MaskMethod.NutePrune.RELEASED, two, 1).terms().get("kl");
+            assertEquals(kl, same, 1e-6 * kl, "copies of a sequence are as far from their teacher as one");
+            Batch batch = one.batch();
+            float[] own = HostCopy.logits(model, batch, student);
+            float[] taught = HostCopy.logits(model, batch, teacher);
+            assertEquals(TAU * TAU * divergence(taught, own), kl, 1e-5 * kl);
+        }
+    }
+
+    private static double divergence(float[] teacher, float[] student) {
+        int vocab = Runs.SHAPE.vocab();
+        double sum = 0;
+        for (int from = 0; from < teacher.length; from += vocab) {
+            double[] p = logSoftmax(teacher, from, vocab);
+            double[] q = logSoftmax(student, from, vocab);
+            for (int i = 0; i < vocab; i++) {
+                sum += Math.exp(p[i]) * (p[i] - q[i]);
+            }
+        }
+        return sum;
+    }
+
+    private static double[] logSoftmax(float[] logits, int from, int count) {
+        double largest = Double.NEGATIVE_INFINITY;
+        for (int i = 0; i < count; i++) {
+            largest = Math.max(largest, logits[from + i] / TAU);
+        }
+        double sum = 0;
+        for (int i = 0; i < count; i++) {
+            sum += Math.exp(logits[from + i] / TAU - largest);
+        }
+        double[] result = new double[count];
+        for (int i = 0; i < count; i++) {
+            result[i] = logits[from + i] / TAU - largest - Math.log(sum);
+        }
+        return result;
+    }
+
+    /// One hidden channel at a value.
+    private static MaskValues mask(float value) {
+        float[] hidden = new float[Runs.SHAPE.hidden()];
+        Arrays.fill(hidden, 1);
+        hidden[3] = value;
+        return new MaskValues(NO_MASK.heads(), NO_MASK.ffn(), hidden);
+    }
+
+    /// nuteprune.md check 6: what the student dropped is not compared, raw states are, and of the last layer the norm's
+    /// output; the embedding is not.
+    @Test
+    void layersAreComparedWhereTheStudentIsNotZero() {
+        try (Workspace ws = ops.newWorkspace()) {
+            Pass teacher = Pass.plain(Runs.SHAPE.layers().size());
+            Pass student = Pass.frozen(UploadedMasks.upload(mask(0), Runs.SHAPE, ops, ws), teacher.adapters());
+            Examples examples = Runs.examples(2, 7, 3);
+            Hidden own = model.forward(examples.batch(), student, Keep.LAYER_INPUTS, ws);
+            Hidden taught = model.forward(examples.batch(), teacher, Keep.LAYER_INPUTS, ws);
+            int layers = Runs.SHAPE.layers().size();
+            double expected = meanWithout(3, own.normed(), taught.normed());
+            for (int state = 1; state < layers; state++) {
+                expected += meanWithout(3, own.states().get(state), taught.states().get(state));
+            }
+            double found = distil(student, teacher, MaskMethod.NutePrune.RELEASED, examples, 1).terms().get("layers");
+            assertEquals(expected, found, 1e-6 * expected);
+        }
+    }
+
+    private double meanWithout(int channel, Tensor own, Tensor taught) {
+        float[] a = HostCopy.of(ops, own);
+        float[] b = HostCopy.of(ops, taught);
+        double sum = 0;
+        int count = 0;
+        for (int i = 0; i < a.length; i++) {
+            if (i % own.cols() == channel) {
+                assertEquals(0, a[i]);
+            } else {
+                sum += ((double) a[i] - b[i]) * ((double) a[i] - b[i]);
+                count++;
+            }
+        }
+        return sum / count;
+    }
+
+    /// Micro-batches count by their labels.
+    @Test
+    void partsOfABatchCountByTheirLabels() throws IOException {
+        MaskTraining.Request request = request(MaskMethod.NutePrune.RELEASED);
+        Examples examples = Runs.examples(3, 12, 5);
+        Result once = train(new LiveModel(model), request, examples, 1.0 / examples.labels());
+        Result half = train(new LiveModel(model), request, examples, 0.5 / examples.labels());
+        assertEquals(once.loss, half.loss);
+        for (int i = 0; i < once.gradients.size(); i++) {
+            float[] twice = half.gradients.get(i).clone();
+            for (int j = 0; j < twice.length; j++) {
+                twice[j] *= 2;
+            }
+            double error = relativeError(twice, once.gradients.get(i));
+            assertTrue(error < 1e-5, "gradient " + i + " differs by " + error);
+        }
+    }
+
+    /// nuteprune.md check 3: a teacher's pass changes nothing of the student, nor gets a gradient.
+    @Test
+    void teachingLeavesTheStudent() throws IOException {
+        MaskTraining.Request request = request(MaskMethod.NutePrune.RELEASED);
+        Examples examples = Runs.examples(2, 12, 5);
+        try (Student student = Student.of(model, request, SnapshotStore.inMemory());
+                Workspace ws = ops.newWorkspace()) {
+            double[] logAlpha = student.gates().logAlpha();
+            MaskValues draw = student.gates().sample(60, 0).mask().values();
+            List<float[]> before = values(student);
+            student.task().prepare(new Objective.MicroBatch(examples, 60, 0, 1), ws);
+            assertArrayEquals(logAlpha, student.gates().logAlpha());
+            assertEquals(draw, student.gates().sample(60, 0).mask().values());
+            List<float[]> after = values(student);
+            for (int i = 0; i < before.size(); i++) {
+                assertArrayEquals(before.get(i), after.get(i));
+            }
+        }
+    }
+
+    /// Values and gradients.
+    private List<float[]> values(Student student) {
+        List<float[]> all = new ArrayList<>();
+        for (Parameter parameter : student.adapterParameters()) {
+            all.add(HostCopy.of(ops, parameter.value()));
+            all.add(HostCopy.of(ops, parameter.gradient()));
+        }
+        return all;
+    }
+}
