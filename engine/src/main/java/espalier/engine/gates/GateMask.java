@@ -20,6 +20,11 @@ public final class GateMask {
         this.values = values.clone();
     }
 
+    /// @return the gates
+    public GateLayout layout() {
+        return layout;
+    }
+
     /// @return a copy of the gates' own values, those under a closed enabling gate included
     public double[] gates() {
         return values.clone();

@@ -161,6 +161,18 @@ public final class GateSparsity {
         return Math.round(size(mask.open()));
     }
 
+    /// A mask leaves whole units, so where these are few it misses the sparsity that is expected of it.
+    ///
+    /// @return the sparsity in half a head unit of each layer, the largest, while all hidden channels are kept; 0 if
+    ///     heads have no gates
+    public double halfHeadUnits() {
+        double cost = halves.stream()
+                .filter(half -> half.gates().family() == GateFamily.HEADS && half.gates().units().isPresent())
+                .mapToDouble(half -> Arrays.stream(half.costs()).max().orElse(0))
+                .sum();
+        return cost / 2 * layout.model().hidden() / parameters;
+    }
+
     /// @return the most that [#expected] reaches, every log-alpha at an end of its range
     public double maximum() {
         double[] logAlpha = layout.filled(HardConcrete.MIN_LOG_ALPHA);

@@ -65,6 +65,18 @@ public record ModelSize(long parameters, long prunable, long macs, List<LayerSiz
                         .toList());
     }
 
+    /// @param after size of what is left of the model
+    /// @return share of the prunable parameters that is gone
+    public double prunableRemoved(ModelSize after) {
+        return 1 - (double) after.prunable / prunable;
+    }
+
+    /// @param after size of what is left of the model
+    /// @return share of all parameters that is gone
+    public double totalRemoved(ModelSize after) {
+        return 1 - (double) after.parameters / parameters;
+    }
+
     /// @param dtype type that all weights are stored in
     /// @return bytes of the weights
     public long bytes(DType dtype) {

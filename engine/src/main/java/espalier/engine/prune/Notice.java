@@ -17,7 +17,13 @@ public record Notice(Reason reason, List<Integer> layers, String message) {
         /// Scores equal to the global threshold were cut beyond the requested number.
         OVERSHOOT,
         /// More heads stay than the ratio asks for, since their number must divide the hidden width.
-        WIDENED
+        WIDENED,
+        /// A mask leaves no head, or no FFN channel, of some layers.
+        EMPTIED,
+        /// A mask removes more or less once widths are rounded.
+        ROUNDED,
+        /// The result is not as sparse as wanted, or sparser.
+        MISSED
     }
 
     /// Copies the list.

@@ -31,11 +31,11 @@ public record Pruned(
 
     /// @return share of the prunable parameters that is gone
     public double prunableRemoved() {
-        return 1 - (double) after.prunable() / before.prunable();
+        return before.prunableRemoved(after);
     }
 
     /// @return share of all parameters that is gone
     public double totalRemoved() {
-        return 1 - (double) after.parameters() / before.parameters();
+        return before.totalRemoved(after);
     }
 }

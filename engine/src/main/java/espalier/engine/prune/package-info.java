@@ -3,7 +3,8 @@
 /// Read [Groups] first: it closes LLM-Pruner's dependency rule over a model's channel graph, which gives heads, FFN
 /// channels and hidden channels as [Group]s of units. [Reduction] makes one score per unit of the scores of single
 /// matrices, [Selection] decides which units leave, and a [PruningPlan] says what is kept, and which
-/// [espalier.engine.gates.MaskValues] fold into it. [TargetSearch] finds the ratio that reaches a wanted size.
+/// [espalier.engine.gates.MaskValues] fold into it; that of a trained mask is a [MaskedPlan]. [TargetSearch] finds the
+/// ratio that reaches a wanted size.
 ///
 /// [Pruning] is the entry: a folder, a [PruningMethod] and a [PruningWatch] go in, a [Pruned] model comes out.
 /// [LlmPruner] goes from a folder to a plan: [UnitScorer] scores, with `TaylorScores` reducing gradients while a
