@@ -7,12 +7,8 @@ import espalier.engine.weights.StoredTensor;
 import espalier.engine.weights.StoredType;
 import espalier.engine.weights.TensorInfo;
 import espalier.engine.weights.TensorToWrite;
+import espalier.engine.weights.ValuesChecksum;
 import java.io.IOException;
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -23,7 +19,6 @@ import java.util.OptionalLong;
 import java.util.TreeMap;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import java.util.zip.CRC32C;
 
 /// `state-<step>.safetensors`: a [RunState], F32 tensors and, as metadata, the step, the values and a checksum of all.
 final class RunStateFile {
@@ -31,9 +26,6 @@ final class RunStateFile {
     private static final long MAX_STEP = 999_999_999;
     private static final String FORMAT = "espalier run state 1";
     private static final String VALUE = "value.";
-    private static final ValueLayout.OfFloat LE_FLOAT =
-            ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
-    private static final int FLOATS_PER_PIECE = 1 << 16;
 
     private RunStateFile() {}
 
@@ -59,7 +51,7 @@ final class RunStateFile {
         List<TensorToWrite> tensors = new ArrayList<>();
         for (RunState.Values values : state.tensors()) {
             tensors.add(TensorToWrite.ofFloats(
-                    values.name(), StoredType.F32, new long[] {values.rows(), values.cols()}, values.data()));
+                    values.name(), StoredType.F32, shape(values), values.data()));
         }
         SafetensorsWriter.write(file, metadata, tensors);
     }
@@ -100,40 +92,23 @@ final class RunStateFile {
             throw new CheckpointException("%s: tensor %s is %s %s, expected a matrix of F32".formatted(
                     tensor.file(), tensor.name(), tensor.type(), Arrays.toString(tensor.shape())));
         }
-        // Copied as bits: a conversion would make a signalling NaN a quiet one.
-        float[] data = new float[(int) tensor.elements()];
-        SafetensorsFile.guarded(tensor.file(), () -> {
-            MemorySegment.copy(tensor.data(), LE_FLOAT, 0, data, 0, data.length);
-            return data;
-        });
-        return new RunState.Values(tensor.name(), (int) tensor.rows(), (int) tensor.cols(), data);
+        return new RunState.Values(tensor.name(), (int) tensor.rows(), (int) tensor.cols(), tensor.toFloats());
     }
 
     private static String checksum(RunState state) {
-        CRC32C crc = new CRC32C();
-        update(crc, Long.toString(state.step()));
+        ValuesChecksum checksum = new ValuesChecksum();
+        checksum.add(Long.toString(state.step()));
         new TreeMap<>(state.values()).forEach((key, value) -> {
-            update(crc, key);
-            update(crc, value);
+            checksum.add(key);
+            checksum.add(value);
         });
-        ByteBuffer piece = ByteBuffer.allocate(FLOATS_PER_PIECE * Float.BYTES).order(ByteOrder.LITTLE_ENDIAN);
-        List<RunState.Values> ordered = state.tensors().stream()
+        state.tensors().stream()
                 .sorted(Comparator.comparing(RunState.Values::name))
-                .toList();
-        for (RunState.Values values : ordered) {
-            update(crc, values.name() + " " + values.rows() + " " + values.cols());
-            for (int at = 0; at < values.data().length; at += FLOATS_PER_PIECE) {
-                int count = Math.min(FLOATS_PER_PIECE, values.data().length - at);
-                piece.clear().asFloatBuffer().put(values.data(), at, count);
-                crc.update(piece.limit(count * Float.BYTES));
-            }
-        }
-        return "%08x".formatted(crc.getValue());
+                .forEach(values -> checksum.add(values.name(), shape(values), values.data()));
+        return checksum.text();
     }
 
-    private static void update(CRC32C crc, String text) {
-        byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
-        crc.update(ByteBuffer.allocate(Integer.BYTES).putInt(bytes.length).flip());
-        crc.update(bytes);
+    private static long[] shape(RunState.Values values) {
+        return new long[] {values.rows(), values.cols()};
     }
 }

@@ -70,12 +70,17 @@ public record StoredTensor(String name, Path file, StoredType type, long[] shape
         return (float) FloatBits.get(data, type, flatIndex);
     }
 
-    /// All elements as floats: exact for F32, BF16 and F16, rounded to nearest for F64.
+    /// All elements as floats: exact for F32, bit for bit, for BF16 and F16; rounded to nearest for F64.
     ///
     /// @throws IllegalArgumentException for other types
     public float[] toFloats() {
         return SafetensorsFile.guarded(file, () -> {
             float[] values = new float[arrayLength()];
+            if (type == StoredType.F32) {
+                // A conversion would make a signalling NaN a quiet one.
+                MemorySegment.copy(data, FloatBits.LE_FLOAT, 0, values, 0, values.length);
+                return values;
+            }
             for (int i = 0; i < values.length; i++) {
                 values[i] = (float) FloatBits.get(data, type, i);
             }
