@@ -72,6 +72,13 @@ final class Runs {
                 request.validation(), request.memory());
     }
 
+    static MaskTraining.Request with(MaskTraining.Request request, GateSettings gates) {
+        return new MaskTraining.Request(
+                request.method(), gates, request.initialGates(), request.sparsity(), request.gateRate(),
+                request.adapters(), request.settings(), request.learningRate(), request.optimiser(),
+                request.training(), request.validation(), request.memory());
+    }
+
     static MaskTraining.Request withSeed(MaskTraining.Request request, long seed) {
         TrainingSettings settings = request.settings();
         return new MaskTraining.Request(
