@@ -3,12 +3,14 @@ package espalier.cli;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import espalier.engine.masked.SnapshotFolder;
 import espalier.engine.model.Architecture;
 import espalier.engine.model.MemoryPlan;
 import espalier.engine.model.ModelShape;
 import espalier.engine.model.ModelSize;
 import espalier.engine.prune.Groups;
 import espalier.engine.prune.PruningMemory;
+import espalier.engine.train.RunFolder;
 import espalier.engine.weights.Checkpoint;
 import espalier.engine.weights.LayerShape;
 import espalier.engine.weights.PretrainedConfig;
@@ -20,6 +22,7 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -31,16 +34,20 @@ import picocli.CommandLine.Parameters;
         mixinStandardHelpOptions = true,
         versionProvider = Version.class,
         sortOptions = false,
-        description = "Show shapes, parameters, cost, memory and tokenizer of a model.",
+        description = "Show shapes, parameters, cost, memory and tokenizer of a model, and the snapshots of a run.",
         footer = {
             "",
             "Examples:",
             "  espalier inspect M",
             "  espalier inspect M --groups",
             "  espalier inspect docs/shapes/llama-7b --plan --ratio 0.25 --layers 4:30 --json",
+            "  espalier inspect X/run",
             "",
             "With --plan a folder that has only config.json is enough, and the options of pruning tell",
             "how large the result would be.",
+            "",
+            "Of a run directory, and of a model with one inside, the snapshots of the student are listed",
+            "that were taken while its masks were trained.",
         })
 final class InspectCommand extends JobCommand {
     /// What is run at once: sequences that are measured together; prompts are read in smaller pieces.
@@ -88,6 +95,13 @@ final class InspectCommand extends JobCommand {
             throw usage("the options of pruning need --ratio");
         }
         Path folder = Folders.require(positional != null ? positional : named);
+        Optional<Path> outOfRun = RunFolder.outOf(folder);
+        if (outOfRun.isPresent()) {
+            if (plan || groups) {
+                throw usage("--plan and --groups need a model, but " + folder + " is a run directory");
+            }
+            return ofRun(folder, outOfRun.get());
+        }
         PretrainedConfig config;
         long storedBytes = -1;
         if (plan) {
@@ -114,12 +128,43 @@ final class InspectCommand extends JobCommand {
             json.put("bytes_after", sizeAfter.parameters() * type.bits() / 8);
             putLayers(json.putArray("layers_after"), after);
         }
+        Optional<Path> snapshots = RunFolder.findSnapshots(folder);
+        if (snapshots.isPresent()) {
+            putSnapshots(json, SnapshotFolder.list(snapshots.get()));
+        }
         Groups found = Groups.of(architecture.graph(shape));
         if (groups) {
             ArrayNode lines = json.putArray("groups");
             found.describe().lines().forEach(lines::add);
         }
         return new Result(json, text(json, shape, groups ? found.describe() : ""));
+    }
+
+    private static Result ofRun(Path folder, Path out) throws IOException {
+        Optional<Path> snapshots = RunFolder.findSnapshots(out);
+        ObjectNode json = Json.object();
+        json.put("run", folder.toString());
+        putSnapshots(json, snapshots.isPresent() ? SnapshotFolder.list(snapshots.get()) : List.of());
+        StringBuilder text = new StringBuilder("%s, a run%n".formatted(folder));
+        snapshots(text, json);
+        return new Result(json, text.toString().stripTrailing());
+    }
+
+    private static void putSnapshots(ObjectNode json, List<SnapshotFolder.Info> snapshots) {
+        ArrayNode array = json.putArray("snapshots");
+        for (SnapshotFolder.Info info : snapshots) {
+            ObjectNode snapshot = array.addObject();
+            snapshot.put("index", info.index());
+            snapshot.put("step", info.step());
+            snapshot.put("expected_sparsity", info.expected());
+            snapshot.put("realised_sparsity", info.realised());
+            if (info.rank().isPresent()) {
+                snapshot.put("adapter_rank", info.rank().getAsInt());
+            } else {
+                snapshot.putNull("adapter_rank");
+            }
+            snapshot.put("bytes", info.bytes());
+        }
     }
 
     private static ObjectNode describe(
@@ -204,7 +249,24 @@ final class InspectCommand extends JobCommand {
             line(text, "after pruning", grouped(json, "parameters_after") + " parameters, "
                     + grouped(json, "macs_after") + " multiply-accumulates");
         }
+        if (json.has("snapshots")) {
+            snapshots(text, json);
+        }
         return text.append(groups).toString().stripTrailing();
+    }
+
+    private static void snapshots(StringBuilder text, ObjectNode json) {
+        JsonNode snapshots = json.get("snapshots");
+        line(text, "snapshots", snapshots.isEmpty() ? "none" : Integer.toString(snapshots.size()));
+        for (JsonNode snapshot : snapshots) {
+            JsonNode rank = snapshot.get("adapter_rank");
+            line(text, "snapshot " + snapshot.get("index"), "after %d steps, sparsity %.4f expected, %.4f realised, %s"
+                    .formatted(
+                            snapshot.get("step").longValue(),
+                            snapshot.get("expected_sparsity").doubleValue(),
+                            snapshot.get("realised_sparsity").doubleValue(),
+                            rank.isNull() ? "no adapters" : "adapters of rank " + rank));
+        }
     }
 
     /// A line for each run of layers that are alike.

@@ -84,7 +84,9 @@ class DocumentationGoldenTest {
         assertDocumented(
                 "generate", Cli.run("generate", "--model", model, "--prompt", "a", "--max-tokens", 2, "--json").json());
         assertDocumented(
-                "inspect", Cli.run("inspect", model, "--plan", "--ratio", 0.25, "--groups", "--json").json());
+                "inspect",
+                Cli.run("inspect", model, "--plan", "--ratio", 0.25, "--groups", "--json").json(),
+                Cli.run("inspect", folder.resolve("tuned").resolve("run"), "--json").json());
         assertDocumented(
                 "init",
                 Cli.run("init", "--config", model, "--tokenizer", model, "--out", folder.resolve("x"), "--json")

@@ -1,17 +1,30 @@
 package espalier.cli;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import espalier.engine.adapt.LoraSettings;
+import espalier.engine.adapt.LoraState;
+import espalier.engine.gates.MaskValues;
+import espalier.engine.masked.Snapshot;
+import espalier.engine.masked.SnapshotFolder;
+import espalier.engine.model.ModelShape;
+import espalier.engine.model.Site;
+import espalier.engine.weights.PretrainedConfig;
 import espalier.testing.SharedData;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class InspectCommandGoldenTest {
     @TempDir
@@ -97,6 +110,69 @@ class InspectCommandGoldenTest {
         JsonNode json = Cli.run("inspect", model, "--groups", "--json").json();
         String lines = json.get("groups").toString();
         assertTrue(lines.contains("gate_proj rows, up_proj rows, down_proj columns"), lines);
+    }
+
+    private static void addSnapshots(Path snapshots, Path model) throws IOException {
+        ModelShape shape = ModelShape.of(PretrainedConfig.read(model.resolve("config.json")));
+        LoraSettings lora = LoraSettings.of(4, 8, 0, Set.of(Site.Q_PROJ));
+        MaskValues masks = new MaskValues(List.of(), List.of(), new float[shape.hidden()]);
+        new SnapshotFolder(snapshots, shape, "0123", Optional.of(lora)).add(new Snapshot(
+                0, 27, 0.0102, 0.0098, masks, Optional.of(LoraState.initial(shape, lora, 1))));
+        new SnapshotFolder(snapshots, shape, "0123", Optional.empty())
+                .add(new Snapshot(1, 54, 0.02004, 0.0191, masks, Optional.empty()));
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"run/snapshots", "run/base/run/snapshots"})
+    void snapshotsOfARunAreListed(String where) throws IOException {
+        Path model = SharedData.models().resolve("stories260k");
+        Path out = Files.createDirectory(folder.resolve("x"));
+        for (String name : List.of("config.json", "model.safetensors")) {
+            Files.copy(model.resolve(name), out.resolve(name));
+        }
+        assertFalse(Cli.run("inspect", out, "--json").json().has("snapshots"));
+        Path snapshots = out.resolve(where);
+        Files.createDirectories(snapshots.getParent());
+        addSnapshots(snapshots, model);
+        Files.writeString(out.resolve("run/config.json"), "{\"espalier_run\":1}");
+
+        JsonNode ofModel = Cli.run("inspect", out, "--json").json();
+        JsonNode ofRun = Cli.run("inspect", out.resolve("run"), "--json").json();
+        assertEquals(ofRun.get("snapshots"), ofModel.get("snapshots"));
+        assertEquals(260_032, ofModel.get("parameters").longValue());
+        assertEquals(2, ofRun.size());
+        assertEquals(out.resolve("run").toString(), ofRun.get("run").textValue());
+        long bytes = Files.size(snapshots.resolve("snapshot-0000.safetensors"));
+        assertEquals(
+                "{\"index\":0,\"step\":27,\"expected_sparsity\":0.0102,\"realised_sparsity\":0.0098,"
+                        + "\"adapter_rank\":4,\"bytes\":" + bytes + "}",
+                ofRun.get("snapshots").get(0).toString());
+        assertEquals(2, ofRun.get("snapshots").size());
+        assertTrue(ofRun.get("snapshots").get(1).get("adapter_rank").isNull());
+
+        String lines = String.join(System.lineSeparator(),
+                "  snapshots             2",
+                "  snapshot 0            after 27 steps, sparsity 0.0102 expected, 0.0098 realised, adapters of rank 4",
+                "  snapshot 1            after 54 steps, sparsity 0.0200 expected, 0.0191 realised, no adapters",
+                "");
+        assertEquals(
+                out.resolve("run") + ", a run" + System.lineSeparator() + lines,
+                Cli.run("inspect", out.resolve("run")).out());
+        assertTrue(Cli.run("inspect", out).out().endsWith(lines));
+
+        Cli.run("inspect", out.resolve("run"), "--groups").refused("--plan and --groups need a model, but "
+                + out.resolve("run") + " is a run directory (see espalier inspect --help)");
+        Files.writeString(snapshots.resolve("snapshot-0002.safetensors"), "half");
+        Cli.run("inspect", out.resolve("run")).refused(out.resolve("run").getParent().resolve(where)
+                .resolve("snapshot-0002.safetensors") + ": has 4 bytes, expected at least 8: the header's length");
+    }
+
+    @Test
+    void aRunWithoutSnapshotsHasNone() throws IOException {
+        Path run = Files.createDirectories(folder.resolve("x/run"));
+        Files.writeString(run.resolve("config.json"), "{\"espalier_run\":1}");
+        assertEquals("[]", Cli.run("inspect", run, "--json").json().get("snapshots").toString());
+        assertTrue(Cli.run("inspect", run).out().contains("  snapshots             none"));
     }
 
     @Test

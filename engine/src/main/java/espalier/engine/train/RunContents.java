@@ -33,6 +33,7 @@ record RunContents(Path out) {
     static final String RESULT = "result.json";
     static final String RESULT_FOLDER = "result";
     static final String BASE = "base";
+    static final String SNAPSHOTS = "snapshots";
 
     static final String BASE_RESULT = "base-result.json";
 
@@ -160,12 +161,25 @@ record RunContents(Path out) {
 
     /// Deletes what a killed process was writing. Only for the holder of the lock.
     void deleteLeftovers() throws IOException {
-        for (Path path : list(run())) {
+        deleteTemporary(run());
+        if (Files.isDirectory(inRun(SNAPSHOTS))) {
+            deleteTemporary(inRun(SNAPSHOTS));
+        }
+        DurableFiles.deleteTree(inRun(RESULT_FOLDER));
+    }
+
+    private static void deleteTemporary(Path folder) throws IOException {
+        for (Path path : list(folder)) {
             if (DurableFiles.isTemporary(path)) {
                 DurableFiles.deleteTree(path);
             }
         }
-        DurableFiles.deleteTree(inRun(RESULT_FOLDER));
+    }
+
+    /// @return where this run has its snapshots, or the run that made its base; empty if neither has any
+    Optional<Path> snapshots() {
+        Path ofBase = new RunContents(inRun(BASE)).inRun(SNAPSHOTS);
+        return Stream.of(inRun(SNAPSHOTS), ofBase).filter(Files::isDirectory).findFirst();
     }
 
     /// Deletes everything but the lock. A kill in between leaves a folder that the next one to open it goes on with.

@@ -26,6 +26,7 @@ import java.util.function.Consumer;
 /// - `config.json`: the [RunConfig]; `changes.jsonl`: where it was changed on the way
 /// - `state-<step>.safetensors`: the last [RunState]; the one before is deleted once the disk has the new one
 /// - `metrics.jsonl`: a line for each step that was measured
+/// - `snapshots/`: what the caller keeps of the run for itself, from step to step
 /// - `result/`: where the caller builds what [#publish] moves to X; `published.json`: what was moved
 /// - `result.json`: the run is finished
 ///
@@ -168,6 +169,31 @@ public final class RunFolder implements RunRecord, AutoCloseable {
     /// @return X/run/result, for the result before it is published; absent, also after a kill
     public Path resultFolder() {
         return contents.inRun(RunContents.RESULT_FOLDER);
+    }
+
+    /// @return X/run/snapshots, for what the run itself reads later; absent until the caller makes it, and kept as
+    ///     long as the run
+    public Path snapshotsFolder() {
+        return contents.inRun(RunContents.SNAPSHOTS);
+    }
+
+    /// @param out X
+    /// @return X/run/snapshots, or that of the run that made the base in X/run/base; empty if there is neither
+    public static Optional<Path> findSnapshots(Path out) {
+        return new RunContents(out).snapshots();
+    }
+
+    /// @param folder any
+    /// @return X, if the folder is X/run of a run
+    /// @throws IOException if it cannot be read
+    public static Optional<Path> outOf(Path folder) throws IOException {
+        Path absolute = folder.toAbsolutePath().normalize();
+        if (!absolute.endsWith(RunContents.RUN) || absolute.getParent() == null) {
+            return Optional.empty();
+        }
+        RunContents contents = new RunContents(absolute.getParent());
+        boolean isRun = contents.isOurs() && !RunContents.list(absolute).isEmpty();
+        return isRun ? Optional.of(contents.out()) : Optional.empty();
     }
 
     /// @return the configuration in the folder

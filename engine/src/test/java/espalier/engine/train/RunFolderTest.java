@@ -412,6 +412,49 @@ class RunFolderTest {
     }
 
     @Test
+    void snapshotsAreKeptUntilTheRunIsReplaced() throws IOException {
+        unfinished();
+        try (RunFolder run = open(Opening.RESUME)) {
+            assertEquals(out.resolve("run/snapshots"), run.snapshotsFolder());
+            assertFalse(Files.exists(run.snapshotsFolder()));
+            assertEquals(Optional.empty(), RunFolder.findSnapshots(out));
+            Files.createDirectory(run.snapshotsFolder());
+            Files.writeString(run.snapshotsFolder().resolve("snapshot-0000.safetensors"), "whole");
+            Files.writeString(run.snapshotsFolder().resolve(".snapshot-0001.safetensors.77-1.tmp"), "half");
+        }
+        try (RunFolder run = open(Opening.RESUME)) {
+            assertEquals(Set.of("snapshot-0000.safetensors"), names(run.snapshotsFolder()));
+            assertEquals(Optional.of(run.snapshotsFolder()), RunFolder.findSnapshots(out));
+        }
+        assertFresh(Opening.OVERWRITE);
+    }
+
+    @Test
+    void snapshotsOfTheRunThatMadeTheBaseAreFound() throws IOException {
+        Path ofBase = Files.createDirectories(out.resolve("run/base/run/snapshots"));
+        assertEquals(Optional.of(ofBase), RunFolder.findSnapshots(out));
+        Path own = Files.createDirectories(out.resolve("run/snapshots"));
+        assertEquals(Optional.of(own), RunFolder.findSnapshots(out));
+    }
+
+    @Test
+    void aRunIsKnownByItsFolder() throws IOException {
+        Path run = out.resolve("run");
+        assertEquals(Optional.empty(), RunFolder.outOf(run));
+        Files.createDirectories(run);
+        assertEquals(Optional.empty(), RunFolder.outOf(run));
+        Files.writeString(run.resolve("config.json"), "{}");
+        assertEquals(Optional.empty(), RunFolder.outOf(run), "a model that is called run");
+        Files.delete(run.resolve("config.json"));
+        Files.createDirectory(run.resolve("base"));
+        assertEquals(Optional.of(out.toAbsolutePath()), RunFolder.outOf(run), "its base is being made");
+        unfinished();
+        assertEquals(Optional.of(out.toAbsolutePath()), RunFolder.outOf(run));
+        assertEquals(Optional.empty(), RunFolder.outOf(out));
+        assertEquals(Optional.of(out.toAbsolutePath()), RunFolder.outOf(out.resolve("run/../run/.")));
+    }
+
+    @Test
     void listsAllDifferences() throws IOException {
         unfinished();
         ObjectNode other = config(16, 77).json();
