@@ -145,11 +145,6 @@ public final class RunFolder implements RunRecord, AutoCloseable {
         return contents.inRun(RunContents.BASE);
     }
 
-    /// @return X/run/snapshots
-    public Path snapshotsFolder() {
-        return contents.inRun("snapshots");
-    }
-
     /// @param out X
     /// @return where X/run/base is, after a run that made one
     public static Path baseFolder(Path out) {
