@@ -2,6 +2,8 @@ package espalier.cli;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import espalier.cli.report.HtmlReport;
+import espalier.cli.report.Report;
+import espalier.cli.report.Run;
 import espalier.cli.report.TrainingReport;
 import espalier.engine.train.RunFolder;
 import espalier.engine.train.TrainingWatch;
@@ -51,13 +53,27 @@ record TrainingRun(Terminal terminal, RunFolder run, Path out) {
     /// @param result its keys
     /// @param stages rows that were measured
     void report(String what, ObjectNode result, List<ObjectNode> stages) throws IOException {
-        String title = what + " of " + out.toAbsolutePath().getFileName();
-        String page = HtmlReport.render(
-                TrainingReport.of(title, run.config(), run.changes(), run.metrics(), result, stages));
+        report(TrainingReport.of(title(what), held(result), stages));
+    }
+
+    /// @param page written into the run directory
+    void report(Report page) throws IOException {
         try {
-            DurableFiles.replace(run.path().resolve(REPORT), SideFile.text(REPORT, page).content());
+            DurableFiles.replace(run.path().resolve(REPORT), SideFile.text(REPORT, HtmlReport.render(page)).content());
         } catch (CannotWriteException e) {
             throw new CannotWriteException(e.getMessage() + "; the model itself is complete", e);
         }
+    }
+
+    /// @param what was done, e.g. "Pruning"
+    /// @return heading of its page
+    String title(String what) {
+        return what + " of " + out.toAbsolutePath().getFileName();
+    }
+
+    /// @param result its keys
+    /// @return what the run directory holds, for a page
+    Run held(ObjectNode result) throws IOException {
+        return new Run(run.config(), run.changes(), run.metrics(), result);
     }
 }

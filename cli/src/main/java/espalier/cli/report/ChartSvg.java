@@ -21,6 +21,11 @@ final class ChartSvg {
     private static final int LONG = 5;
     private static final int Y_TICKS = 8;
     private static final int DIGITS = 4;
+    /// Pixels of the least width of a plot, of one that has a row of its own in a wide window, and of
+    /// a letter.
+    private static final double PHONE = 230;
+    private static final double WIDE_PLOT = 780;
+    private static final double LETTER = 6.3;
 
     private final Markup page;
     private final Section.Chart chart;
@@ -31,9 +36,9 @@ final class ChartSvg {
     private ChartSvg(Markup page, Section.Chart chart) {
         this.page = page;
         this.chart = chart;
-        wholeX = xs().allMatch(x -> x == Math.rint(x));
-        double lowX = xs().min().orElse(0);
-        double highX = xs().max().orElse(1);
+        wholeX = shownXs().allMatch(x -> x == Math.rint(x));
+        double lowX = shownXs().min().orElse(0);
+        double highX = shownXs().max().orElse(1);
         lowX = lowX > 0 && lowX < highX / 10 ? 0 : lowX;
         Axis axis = Axis.linear(lowX, highX, X_TICKS, wholeX);
         xAxis = longest(axis) < LONG ? axis : Axis.linear(lowX, highX, LONG_X_TICKS, wholeX);
@@ -53,6 +58,11 @@ final class ChartSvg {
         return chart.series().stream().flatMapToDouble(s -> Arrays.stream(s.x()));
     }
 
+    private DoubleStream shownXs() {
+        return DoubleStream.concat(
+                xs(), chart.bands().stream().flatMapToDouble(band -> DoubleStream.of(band.from(), band.to())));
+    }
+
     private DoubleStream shownYs() {
         return chart.series().stream().flatMapToDouble(s -> Arrays.stream(s.y())).filter(this::shows);
     }
@@ -66,11 +76,13 @@ final class ChartSvg {
         if (chart.series().size() > 1) {
             legend();
         }
-        page.raw("<div class=\"plot\" style=\"--label:" + longest(yAxis) + "\">")
+        String plot = chart.bands().size() > 1 ? "plot banded" : "plot";
+        page.raw("<div class=\"" + plot + "\" style=\"--label:" + longest(yAxis) + "\">")
                 .element("p class=\"axis\"", label(chart.yLabel(), yAxis)).raw("\n")
                 .raw("<svg class=\"frame\" role=\"img\" aria-label=\"")
                 .text(chart.caption() + (chart.yLabel().isEmpty() ? "" : ": " + chart.yLabel()))
                 .text(" by " + chart.xLabel()).raw("\">\n");
+        bands();
         grid();
         page.raw("<svg class=\"curves\" width=\"100%\" height=\"100%\" viewBox=\"0 0 " + UNITS + " " + UNITS
                 + "\" preserveAspectRatio=\"none\">\n");
@@ -115,6 +127,28 @@ final class ChartSvg {
         return series.mark().name().toLowerCase(Locale.ROOT);
     }
 
+    /// Every second band is shaded. Names stand above the plot where even a phone has room for them, some only above a
+    /// wide plot.
+    private void bands() {
+        for (int i = 0; i < chart.bands().size() && chart.bands().size() > 1; i++) {
+            Section.Band band = chart.bands().get(i);
+            double from = xAxis.position(band.from());
+            double width = xAxis.position(band.to()) - from;
+            if (i % 2 == 1) {
+                page.raw("<rect class=\"band\" x=\"" + percent(from) + "\" width=\"" + percent(width)
+                        + "\" height=\"100%\"/>");
+            }
+            page.raw("<svg class=\"edge\" x=\"" + percent(from) + "\"><line y1=\"-15\" y2=\"0\"/></svg>");
+            double room = (band.name().length() + 1) * LETTER;
+            if (width * WIDE_PLOT >= room) {
+                String kind = width * PHONE >= room ? "band" : "band narrow";
+                page.element("text class=\"" + kind + "\" x=\"" + percent(from) + "\" dx=\"5\" y=\"-5\"",
+                        band.name());
+            }
+            page.raw("\n");
+        }
+    }
+
     private void grid() {
         page.raw("<g class=\"grid\">");
         for (Axis.Tick tick : yAxis.ticks()) {
@@ -139,7 +173,9 @@ final class ChartSvg {
 
     /// One path for the lines between neighbouring points, and one of dots for points without a neighbour.
     private void curve(Series series, String colour) {
-        boolean[] kept = Thinning.keep(series.y(), chart.log(), POINTS);
+        boolean areDots = series.mark() == Series.Mark.DOTS;
+        boolean[] kept = areDots ? Thinning.keepEvenly(series.y(), chart.log(), POINTS)
+                : Thinning.keep(series.y(), chart.log(), POINTS);
         StringBuilder lines = new StringBuilder();
         StringBuilder alone = new StringBuilder();
         StringBuilder piece = new StringBuilder();
@@ -158,6 +194,11 @@ final class ChartSvg {
                         .append(decimal(UNITS * xAxis.position(series.x()[i]))).append(' ')
                         .append(decimal(UNITS * (1 - yAxis.position(series.y()[i]))));
                 points++;
+            }
+            if (areDots && !piece.isEmpty()) {
+                lines.append(piece).append("h0");
+                piece.setLength(0);
+                points = 0;
             }
         }
         path(lines, colour + " " + markClass(series));
@@ -194,7 +235,9 @@ final class ChartSvg {
         for (int strip = 0; strip < strips; strip++) {
             int begin = (int) ((long) xs.length * strip / strips);
             int end = (int) ((long) xs.length * (strip + 1) / strips);
-            double left = strip == 0 ? 0 : xAxis.position(xs[begin - 1] / 2 + xs[begin] / 2);
+            // The first strip begins at its values: a band may be left of them.
+            double left = strip > 0 ? xAxis.position(xs[begin - 1] / 2 + xs[begin] / 2)
+                    : xs.length == 1 ? 0 : Math.max(0, xAxis.position(xs[0] - (xs[1] - xs[0]) / 2));
             double right = strip == strips - 1 ? 1 : xAxis.position(xs[end - 1] / 2 + xs[end] / 2);
             page.raw("<rect class=\"strip\" x=\"" + percent(left) + "\" width=\"" + percent(right - left)
                     + "\" height=\"100%\"><title>").text(place(xs[begin], xs[end - 1]));
@@ -243,7 +286,7 @@ final class ChartSvg {
         }
     }
 
-    private static String percent(double fraction) {
+    static String percent(double fraction) {
         return decimal(100 * fraction) + "%";
     }
 

@@ -1,10 +1,13 @@
 package espalier.cli.report;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.OptionalDouble;
+import java.util.stream.IntStream;
 
 /// Reads numbers out of JSON objects, with errors that name the object and the key.
 ///
@@ -60,6 +63,36 @@ record Fields(String place, ObjectNode node) {
                 yield OptionalDouble.of(value.doubleValue());
             }
         };
+    }
+
+    /// @throws IllegalArgumentException if it is missing or no object
+    Fields inner(String key) {
+        return of(place + "." + key, present(key));
+    }
+
+    /// @return objects, at places like `result.kept.layers[3]`
+    /// @throws IllegalArgumentException if it is missing or no array of objects
+    List<Fields> inners(String key) {
+        if (!(present(key) instanceof ArrayNode array)) {
+            throw new IllegalArgumentException(
+                    "%s: '%s' is %s, expected an array".formatted(place, key, node.get(key)));
+        }
+        return IntStream.range(0, array.size())
+                .mapToObj(i -> of("%s.%s[%d]".formatted(place, key, i), array.get(i))).toList();
+    }
+
+    private static Fields of(String place, JsonNode value) {
+        if (!(value instanceof ObjectNode object)) {
+            throw new IllegalArgumentException(place + " is " + value + ", expected an object");
+        }
+        return new Fields(place, object);
+    }
+
+    private JsonNode present(String key) {
+        if (!has(key)) {
+            throw new IllegalArgumentException(place + " has no '" + key + "'");
+        }
+        return node.get(key);
     }
 
     /// @return every value as text under its key, in order; those of inner objects under `outer.inner`

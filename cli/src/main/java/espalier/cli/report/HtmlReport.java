@@ -15,18 +15,27 @@ public final class HtmlReport {
                 .element("title", report.title())
                 .raw("\n<style>\n").raw(Style.SHEET).raw("</style>\n</head>\n<body>\n<main>\n<header>")
                 .element("p class=\"maker\"", "Espalier").element("h1", report.title()).raw("</header>\n");
-        List<Section> sections = report.sections();
-        for (int i = 0; i < sections.size(); i++) {
-            boolean chart = sections.get(i) instanceof Section.Chart;
-            if (chart && !(i > 0 && sections.get(i - 1) instanceof Section.Chart)) {
-                page.raw("<div class=\"charts\">\n");
+        String open = "";
+        for (Section section : report.sections()) {
+            String block = block(section);
+            if (!block.equals(open)) {
+                page.raw(open.isEmpty() ? "" : "</div>\n")
+                        .raw(block.isEmpty() ? "" : "<div class=\"" + block + "\">\n");
+                open = block;
             }
-            section(page, sections.get(i));
-            if (chart && !(i + 1 < sections.size() && sections.get(i + 1) instanceof Section.Chart)) {
-                page.raw("</div>\n");
-            }
+            section(page, section);
         }
+        page.raw(open.isEmpty() ? "" : "</div>\n");
         return page.raw("</main>\n</body>\n</html>\n").toString();
+    }
+
+    /// @return the class of what neighbouring sections of the kind share; empty if they share nothing
+    private static String block(Section section) {
+        return switch (section) {
+            case Section.Chart _ -> "charts";
+            case Section.Bars _ -> "bars";
+            case Section.Text _, Section.Notices _, Section.Figures _, Section.Settings _, Section.Table _ -> "";
+        };
     }
 
     private static void section(Markup page, Section section) {
@@ -44,6 +53,7 @@ public final class HtmlReport {
             case Section.Settings settings -> settings(page, settings);
             case Section.Table table -> table(page, table);
             case Section.Chart chart -> ChartSvg.write(page, chart);
+            case Section.Bars bars -> BarsSvg.write(page, bars);
         }
     }
 

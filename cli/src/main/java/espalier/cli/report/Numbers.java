@@ -29,6 +29,12 @@ final class Numbers {
         return String.format(Locale.ROOT, "%,." + decimals + "f", value);
     }
 
+    /// @param share usually in [0, 1]
+    /// @return e.g. `75.8 %`
+    static String percent(double share) {
+        return fixed(100 * share, 1) + " %";
+    }
+
     static String whole(long value) {
         return String.format(Locale.ROOT, "%,d", value);
     }

@@ -15,6 +15,10 @@ public record Series(String name, double[] x, double[] y, Mark mark) {
         FAINT,
         /// A line.
         LINE,
+        /// A line of dashes: what was aimed at.
+        DASHED,
+        /// Pale dots without a line: values in no order, or events.
+        DOTS,
         /// A line with a dot at every point, for values that are far apart.
         POINTS
     }

@@ -46,6 +46,9 @@ final class Style {
             .legend li { display: flex; align-items: center; gap: 8px; }
             .legend li::before { content: ""; width: 20px; height: 0; border-top: 2px solid var(--c); }
             .legend .faint::before { opacity: var(--pale); }
+            .legend .dashed::before { border-top-style: dashed; }
+            .legend .dots::before { width: 7px; height: 7px; margin: 0 6px; border: 0; border-radius: 50%;
+              background: var(--c); opacity: .7; }
             .legend .points::before { height: 8px; border: 0; background:
               radial-gradient(circle, var(--c) 3.4px, transparent 4px),
               linear-gradient(transparent 3px, var(--c) 3px, var(--c) 5px, transparent 5px); }
@@ -67,8 +70,31 @@ final class Style {
               vector-effect: non-scaling-stroke; }
             figure:first-child path { stroke-width: 1.8; }
             figure path.faint { stroke-width: 1.1; opacity: var(--pale); }
+            figure path.dashed { stroke-dasharray: 6 5; }
+            figure path.dots { stroke-width: 5; opacity: .6; }
             figure path.alone { stroke-width: 5; }
             circle { fill: var(--c); stroke: var(--ground); stroke-width: 1.2; }
+            .banded .axis:first-child { padding-bottom: 24px; }
+            .frame .band { fill: var(--soft); }
+            rect.band { opacity: .09; }
+            text.band { font-size: 11px; }
+            text.narrow { display: none; }
+            @media (min-width: 900px) { .charts figure:first-child text.narrow { display: inline; } }
+            .edge { overflow: visible; }
+            .edge line { stroke: var(--soft); opacity: .55; }
+            .bars { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 290px), 1fr));
+              gap: 28px 36px; margin-top: 44px; }
+            .bars figure { min-width: 0; }
+            .bars .note { color: var(--soft); font-size: 13px; line-height: 1.4; margin-bottom: 10px; }
+            .rows { padding: 2px calc(var(--count) * 7px + 10px) 0 calc(var(--label) * 7px + 10px); }
+            .rows svg { display: block; overflow: visible; }
+            .rows text { fill: var(--soft); font-size: 12px; font-variant-numeric: tabular-nums; }
+            .rows .y { text-anchor: end; }
+            .rows .count { fill: var(--ink); }
+            .whole { fill: var(--hair); }
+            .kept { fill: var(--c); }
+            .part { stroke: var(--ground); stroke-width: 1; }
+            .group { stroke: var(--ground); stroke-width: 3; }
             .strip { fill: var(--soft); opacity: 0; }
             .strip:hover { opacity: .22; }
             .gaps { margin-top: 4px; color: var(--soft); font-size: 12px; }

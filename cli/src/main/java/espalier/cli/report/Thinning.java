@@ -36,4 +36,16 @@ final class Thinning {
         }
         return kept;
     }
+
+    /// Keeps every so many points, so that a cloud of them keeps its shape.
+    ///
+    /// @return `[points]`, true for those to draw
+    static boolean[] keepEvenly(double[] y, boolean log, int limit) {
+        boolean[] kept = new boolean[y.length];
+        int stride = Math.max(1, Math.ceilDiv(y.length, limit));
+        for (int i = 0; i < y.length; i += stride) {
+            kept[i] = Axis.shows(y[i], log);
+        }
+        return kept;
+    }
 }

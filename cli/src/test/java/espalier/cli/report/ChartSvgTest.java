@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import espalier.cli.report.Section.Band;
 import espalier.cli.report.Section.Chart;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -160,6 +161,60 @@ class ChartSvgTest {
         assertEquals("c0 faint", ((Element) paths.item(0)).getAttribute("class"));
         assertEquals("c0 line", ((Element) paths.item(1)).getAttribute("class"));
         assertEquals("c1 line", ((Element) paths.item(2)).getAttribute("class"));
+    }
+
+    @Test
+    void dotsAreNotJoinedAndKeepTheirShape() throws Exception {
+        double[] nothing = {NAN, 1, 2, 3};
+        var few = draw(new Chart("c", "x", "y", false,
+                List.of(new Series("s", upTo(4), nothing, Series.Mark.DOTS)))).getElementsByTagName("path");
+        assertEquals(1, few.getLength());
+        assertEquals("c0 dots", ((Element) few.item(0)).getAttribute("class"));
+        assertTrue(((Element) few.item(0)).getAttribute("d").matches("(M[\\d.]+ [\\d.]+h0){3}"));
+        double[] cloud = new double[10_000];
+        Arrays.setAll(cloud, i -> i % 100 == 50 ? 9 : 1 + i % 7);
+        String path = String.join("", paths(new Chart("c", "x", "y", false,
+                List.of(new Series("s", upTo(cloud.length), cloud, Series.Mark.DOTS)))));
+        assertEquals(1000, POINT.matcher(path).results().count());
+    }
+
+    @Test
+    void dashesAreALine() throws Exception {
+        var paths = draw(new Chart("c", "x", "y", false, List.of(
+                new Series("s", upTo(3), upTo(3), Series.Mark.DASHED)))).getElementsByTagName("path");
+        assertEquals("c0 dashed", ((Element) paths.item(0)).getAttribute("class"));
+    }
+
+    private static Document banded(Band... bands) throws Exception {
+        return draw(new Chart("c", "step", "y", false, List.of(
+                new Series("s", new double[] {51, 60, 100}, new double[] {1, 2, 3})), List.of(bands)));
+    }
+
+    private static List<String> attributes(Document page, String tag, String kind, String name) {
+        var nodes = page.getElementsByTagName(tag);
+        return IntStream.range(0, nodes.getLength()).mapToObj(i -> (Element) nodes.item(i))
+                .filter(node -> node.getAttribute("class").equals(kind)).map(node -> node.getAttribute(name)).toList();
+    }
+
+    @Test
+    void bandsAreOnTheAxisAndEverySecondIsShaded() throws Exception {
+        Document page = banded(new Band("first", 0, 50), new Band("b", 50, 51), new Band("last", 51, 60),
+                new Band("x", 60, 100));
+        assertEquals(List.of("50%", "60%"), attributes(page, "rect", "band", "x"));
+        assertEquals(List.of("1%", "40%"), attributes(page, "rect", "band", "width"));
+        assertEquals(List.of("0%", "50%", "51%", "60%"), attributes(page, "svg", "edge", "x"));
+        assertEquals(List.of("0%", "60%"), attributes(page, "text", "band", "x"));
+        assertEquals(List.of("51%"), attributes(page, "text", "band narrow", "x"));
+        // A strip stays with its values, which begin right of the first band.
+        assertEquals("46.5%", attributes(page, "rect", "strip", "x").getFirst());
+    }
+
+    @Test
+    void aSingleBandIsNotMarkedButOnTheAxis() throws Exception {
+        Document page = banded(new Band("all", 0, 200));
+        assertEquals(List.of(), attributes(page, "svg", "edge", "x"));
+        assertTrue(((Element) page.getElementsByTagName("path").item(0)).getAttribute("d")
+                .matches("M255 [\\d.]+L300 [\\d.]+L500 [\\d.]+"));
     }
 
     /// Charts of every difficult kind on a page in `target/`, to be looked at in a browser.

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import espalier.cli.report.Section.Band;
 import espalier.cli.report.Section.Chart;
 import espalier.cli.report.Section.Column;
 import espalier.cli.report.Section.Figure;
@@ -16,6 +17,9 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
+import java.util.regex.Pattern;
+import java.util.stream.IntStream;
 import javax.xml.parsers.DocumentBuilderFactory;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
@@ -66,13 +70,19 @@ class HtmlReportTest {
                 new Section.Settings(HOSTILE, Map.of(HOSTILE, HOSTILE)),
                 new Section.Table(HOSTILE, List.of(new Column(HOSTILE, false), new Column(HOSTILE, true)),
                         List.of(List.of(HOSTILE, HOSTILE))),
-                new Chart(HOSTILE, HOSTILE, HOSTILE, false, List.of(one, two)))));
+                new Chart(HOSTILE, HOSTILE, HOSTILE, false, List.of(one, two),
+                        List.of(new Band("", 0, 1), new Band(HOSTILE, 1, 90))),
+                new Section.Bars(HOSTILE, HOSTILE, List.of(
+                        new Section.Bar(HOSTILE, 1, 2, Optional.empty(), HOSTILE))))));
         assertFalse(page.contains("<script"));
         Document document = parse(page);
         assertEquals(0, document.getElementsByTagName("script").getLength());
         for (String tag : List.of("h1", "h2", "li", "dt", "dd", "th", "td", "figcaption")) {
             assertEquals(SHOWN, document.getElementsByTagName(tag).item(0).getTextContent(), tag);
         }
+        var texts = document.getElementsByTagName("text");
+        assertTrue(IntStream.range(0, texts.getLength()).anyMatch(i -> texts.item(i).getTextContent().equals(SHOWN)));
+        assertEquals(SHOWN, document.getElementsByTagName("desc").item(0).getTextContent());
         assertEquals(SHOWN + ": " + SHOWN + " by " + SHOWN,
                 document.getElementsByTagName("svg").item(0).getAttributes().getNamedItem("aria-label").getNodeValue());
     }
@@ -98,6 +108,10 @@ class HtmlReportTest {
                 List.of(chart, chart, new Section.Text("", "between"), chart)));
         assertEquals(2, page.split("<div class=\"charts\">", -1).length - 1);
         assertFalse(page.contains("<h2>"), "an empty caption gives no heading");
+        Section bars = new Section.Bars("b", "", List.of(new Section.Bar("", 1, 1, Optional.empty(), "")));
+        assertEquals(List.of("bars", "charts", "bars"), Pattern.compile("<div class=\"(bars|charts)\">")
+                .matcher(HtmlReport.render(new Report("t", List.of(bars, bars, chart, chart, bars)))).results()
+                .map(match -> match.group(1)).toList());
     }
 
     @Test
@@ -117,7 +131,17 @@ class HtmlReportTest {
                 List.of(new Column("a", false), new Column("b", true)), List.of(List.of("1", "2"), List.of("1"))));
         assertMessage("notices without a line; leave the section out", () -> new Section.Notices(List.of()));
         assertMessage("chart 'c' has no series", () -> new Chart("c", "x", "y", false, List.of()));
+        assertMessage("bars 'b' without a bar; leave the section out", () -> new Section.Bars("b", "", List.of()));
+        assertMessage("layer 4: 3 of 2 cannot be left",
+                () -> new Section.Bar("4", 3, 2, Optional.empty(), "layer 4"));
+        assertMessage("layer 4, groups: -1 of 2 cannot be left", () -> new Section.Bar(
+                "4", 1, 2, Optional.of(new Section.Groups(-1, 2)), "layer 4"));
+        assertMessage("band 'b' from 2.0 to 1.0 is no finite range", () -> new Band("b", 2, 1));
+        assertMessage("band 'b' from NaN to 1.0 is no finite range", () -> new Band("b", Double.NaN, 1));
         Series series = new Series("s", new double[0], new double[0]);
+        assertMessage("chart 'c': band 'b' begins at 2.0, within the one before it",
+                () -> new Chart("c", "x", "y", false, List.of(series),
+                        List.of(new Band("a", 0, 3), new Band("b", 2, 4))));
         assertMessage("chart 'c' has 7 series; 6 colours can be told apart",
                 () -> new Chart("c", "x", "y", false, Collections.nCopies(7, series)));
         assertMessage("series 's' has 2 x and 1 y", () -> new Series("s", new double[2], new double[1]));
@@ -128,7 +152,7 @@ class HtmlReportTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"settings", "figures", "text", "notices"})
+    @ValueSource(strings = {"settings", "figures", "text", "notices", "bars"})
     void everyKindHasItsStyle(String kind) {
         assertTrue(Style.SHEET.contains("." + kind + " "), kind);
     }

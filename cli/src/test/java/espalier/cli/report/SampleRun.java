@@ -14,7 +14,11 @@ final class SampleRun {
     private SampleRun() {}
 
     static Report report(String title) {
-        return TrainingReport.of(title, configuration(), List.of(), metrics(), result(), stages());
+        return TrainingReport.of(title, run(), stages());
+    }
+
+    static Run run() {
+        return new Run(configuration(), List.of(), metrics(), result());
     }
 
     static ObjectNode configuration() {

@@ -66,4 +66,16 @@ class ThinningTest {
         assertEquals(0, count(Thinning.keep(new double[] {Double.NaN, Double.NaN}, false, 1000)));
         assertEquals(0, count(Thinning.keep(new double[0], false, 1000)));
     }
+
+    @Test
+    void aCloudIsThinnedEvenly() {
+        double[] y = new double[1001];
+        Arrays.setAll(y, i -> i == 500 ? 9 : i % 3);
+        y[22] = Double.NaN;
+        boolean[] kept = Thinning.keepEvenly(y, false, 100);
+        for (int i = 0; i < y.length; i++) {
+            assertEquals(i % 11 == 0 && i != 22, kept[i], "point " + i);
+        }
+        assertTrue(Thinning.keepEvenly(new double[] {1, 2}, true, 100)[1]);
+    }
 }

@@ -16,7 +16,7 @@ import org.junit.jupiter.api.Test;
 
 class TrainingReportTest {
     private static Report of(List<ObjectNode> metrics, ObjectNode result, List<ObjectNode> stages) {
-        return TrainingReport.of("t", SampleRun.configuration(), List.of(), metrics, result, stages);
+        return TrainingReport.of("t", new Run(SampleRun.configuration(), List.of(), metrics, result), stages);
     }
 
     private static <T extends Section> List<T> sections(Report report, Class<T> kind) {
@@ -87,8 +87,8 @@ class TrainingReportTest {
         ObjectNode change = SampleRun.configuration().objectNode().put("step", 40);
         change.putArray("differences").addObject().put("path", "lora.alpha").put("was", "16.0").put("is", "8.0");
         ObjectNode result = SampleRun.result().put("skipped_steps", 0).put("skipped_rows", 0);
-        Report report = TrainingReport.of(
-                "t", SampleRun.configuration(), List.of(change), SampleRun.metrics(), result, List.of());
+        Report report = TrainingReport.of("t",
+                new Run(SampleRun.configuration(), List.of(change), SampleRun.metrics(), result), List.of());
         assertEquals(
                 List.of("After step 40 the run went on with other settings: lora.alpha is 8.0, was 16.0."),
                 sections(report, Section.Notices.class).getFirst().lines());
@@ -111,7 +111,8 @@ class TrainingReportTest {
         configuration.putNull("eval_data").putObject("empty");
         configuration.putArray("no_targets");
         configuration.put("ratio", 0.35).put("small", 3.5e-7).put("merge", false).put("alpha", 1e22);
-        Report report = TrainingReport.of("t", configuration, List.of(), List.of(), SampleRun.result(), List.of());
+        Report report = TrainingReport.of(
+                "t", new Run(configuration, List.of(), List.of(), SampleRun.result()), List.of());
         Map<String, String> values = sections(report, Section.Settings.class).getLast().values();
         assertEquals("model", values.keySet().iterator().next());
         assertEquals("q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj", values.get("lora.targets"));
@@ -139,11 +140,11 @@ class TrainingReportTest {
         double[] values = new double[40];
         Arrays.fill(values, 3);
         values[11] = Double.NaN;
-        double[] smooth = TrainingReport.smoothed(values);
+        double[] smooth = RunCurves.smoothed(values);
         for (int i = 0; i < smooth.length; i++) {
             assertEquals(i == 11 ? Double.NaN : 3, smooth[i], 1e-12);
         }
-        assertArrayEquals(new double[] {6, 2.4}, TrainingReport.smoothed(new double[] {6, 0}), 1e-12);
+        assertArrayEquals(new double[] {6, 2.4}, RunCurves.smoothed(new double[] {6, 0}), 1e-12);
     }
 
     @Test
