@@ -37,8 +37,17 @@ public final class LiveModel implements AutoCloseable {
     public LiveModel(Model whole) {
         this.whole = whole;
         this.live = Collections.nCopies(whole.shape().layers().size(), LiveLayer.WHOLE);
-        this.copies = whole.ops().newWorkspace();
+        this.copies = Workload.reserved(mostCopyBytes(), whole.ops());
         this.model = whole.withLayers(this::layer);
+    }
+
+    /// Widths change from pass to pass. In blocks as large as the layers so far, one that is a little wider would find
+    /// no room, and memory would grow for as long as a run lasts.
+    private long mostCopyBytes() {
+        return IntStream.range(0, live.size())
+                .mapToLong(index -> whole.layer(index).gatheredBytes(whole.ops()))
+                .max()
+                .orElse(0);
     }
 
     /// @return runs what [LivePass#pass] says, over batches without a cache; its shape is that of the whole model
