@@ -58,6 +58,10 @@ public interface Ops extends AutoCloseable {
     /// @return `[rows.length, cols.length]`
     Weight gather(Weight w, int[] rows, int[] cols, Workspace memory);
 
+    /// @param w the weight
+    /// @return bytes that [#gather] takes for all of its rows and columns: the most, if none is picked twice
+    long gatheredBytes(Weight w);
+
     /// Copies a weight's rows to F32.
     ///
     /// @param y `[rows, cols]`, =

@@ -19,7 +19,9 @@ record ActivationBytes(Workload work) {
         return aligned(Math.multiplyExact(work.tokens(), width));
     }
 
-    private static long aligned(long elements) {
+    /// @param elements of a tensor
+    /// @return bytes that it takes
+    static long aligned(long elements) {
         return Math.ceilDiv(Math.multiplyExact(elements, Float.BYTES), (long) ALIGNMENT) * ALIGNMENT;
     }
 
@@ -34,7 +36,7 @@ record ActivationBytes(Workload work) {
     /// What stays after the forward passes: states and tapes, the teacher's included.
     long kept(Keep keep) {
         List<LayerShape> layers = shape().layers();
-        long bytes = states();
+        long bytes = work.roleBytes() + states();
         for (int layer = 0; layer < layers.size(); layer++) {
             bytes += keep.hasActivations(layer, layers.size()) ? tape(layers.get(layer)) : 0;
         }
@@ -54,7 +56,7 @@ record ActivationBytes(Workload work) {
     /// While a layer is run, the outputs of later ones are not there yet, nor are their tapes.
     private long forwardPeak(Keep keep) {
         List<LayerShape> layers = shape().layers();
-        long bytes = (work.hasTeacher() ? states() : 0) + hidden() + of(1) + hidden();
+        long bytes = work.roleBytes() + (work.hasTeacher() ? states() : 0) + hidden() + of(1) + hidden();
         long peak = bytes;
         for (int layer = 0; layer < layers.size(); layer++) {
             bytes += hidden();

@@ -70,6 +70,14 @@ public final class DecoderLayer {
         return new DecoderLayer(attention.packed(ops, copies), feedForward.packed(ops, copies));
     }
 
+    /// Bytes that [#gathered] takes at most.
+    long gatheredBytes(Ops ops) {
+        return Stream.of(attention.projections(), feedForward.projections())
+                .flatMap(List::stream)
+                .mapToLong(projection -> projection.gatheredBytes(ops))
+                .sum();
+    }
+
     HeadMap heads() {
         return attention.heads();
     }

@@ -110,6 +110,12 @@ public record MemoryPlan(Map<String, Long> parts) {
     /// The cache grows with its sequence, so half of what it holds, or a block, can lie unused.
     private static long cache(ModelShape shape, int positions) {
         long bytes = KvCache.bytes(shape, positions);
+        return grown(bytes);
+    }
+
+    /// @param bytes that are taken from a workspace of their own
+    /// @return the most that it holds for them, as it grows in blocks
+    public static long grown(long bytes) {
         return bytes == 0 ? 0 : bytes + Math.clamp(bytes, SMALLEST_GROWTH, GROWTH);
     }
 

@@ -35,6 +35,11 @@ record Projection(Site site, Weight weight, Tensor bias) {
         return new Projection(site, some, someBias);
     }
 
+    /// Bytes that [#gathered] takes at most.
+    long gatheredBytes(Ops ops) {
+        return ops.gatheredBytes(weight) + (bias.isPresent() ? ActivationBytes.aligned(bias.elements()) : 0);
+    }
+
     private static int[] all(int n) {
         return IntStream.range(0, n).toArray();
     }

@@ -17,6 +17,7 @@ import java.util.Set;
 /// @param adapters what each layer has
 /// @param hasGates whether head, FFN and hidden gates are open to gradients
 /// @param hasTeacher whether a teacher's states are held beside, and its logits are what is learnt from
+/// @param roleBytes of gates, of their gradients and of narrow copies of a role, which are in the activations' workspace
 /// @param others bytes that are held beside the activations, by what they are for
 public record Workload(
         ModelShape shape,
@@ -26,6 +27,7 @@ public record Workload(
         AdaptersPerLayer adapters,
         boolean hasGates,
         boolean hasTeacher,
+        long roleBytes,
         Map<String, Long> others) {
     /// Trained adapters of every layer.
     ///
@@ -46,9 +48,11 @@ public record Workload(
     /// Checks the numbers and copies the map, keeping its order.
     public Workload {
         others = Collections.unmodifiableMap(new LinkedHashMap<>(others));
-        if (tokens < 0 || weightBytes < 0 || copyBytes < 0 || others.values().stream().anyMatch(bytes -> bytes < 0)) {
-            throw new IllegalArgumentException("a workload of %d tokens, %d bytes of weights, %d of copies, %s"
-                    .formatted(tokens, weightBytes, copyBytes, others));
+        boolean isNegative = tokens < 0 || weightBytes < 0 || copyBytes < 0 || roleBytes < 0;
+        if (isNegative || others.values().stream().anyMatch(bytes -> bytes < 0)) {
+            throw new IllegalArgumentException(
+                    "a workload of %d tokens, %d bytes of weights, %d of copies, %d of roles, %s"
+                            .formatted(tokens, weightBytes, copyBytes, roleBytes, others));
         }
     }
 
@@ -60,31 +64,38 @@ public record Workload(
     /// @return the work
     public static Workload of(ModelShape shape, long tokens, long weightBytes) {
         return new Workload(
-                shape, tokens, weightBytes, 0, AdaptersPerLayer.NONE, false, false, Map.of());
+                shape, tokens, weightBytes, 0, AdaptersPerLayer.NONE, false, false, 0, Map.of());
     }
 
     /// @param bytes of packed copies
     /// @return this with weights that may be packed
     public Workload withCopies(long bytes) {
         return new Workload(
-                shape, tokens, weightBytes, bytes, adapters, hasGates, hasTeacher, others);
+                shape, tokens, weightBytes, bytes, adapters, hasGates, hasTeacher, roleBytes, others);
     }
 
     /// @param trained adapters
     /// @return this with them
     public Workload withAdapters(AdaptersPerLayer trained) {
         return new Workload(
-                shape, tokens, weightBytes, copyBytes, trained, hasGates, hasTeacher, others);
+                shape, tokens, weightBytes, copyBytes, trained, hasGates, hasTeacher, roleBytes, others);
     }
 
     /// @return this with gates of heads, FFN and hidden channels
     public Workload withGates() {
-        return new Workload(shape, tokens, weightBytes, copyBytes, adapters, true, hasTeacher, others);
+        return new Workload(shape, tokens, weightBytes, copyBytes, adapters, true, hasTeacher, roleBytes, others);
     }
 
     /// @return this with a teacher
     public Workload withTeacher() {
-        return new Workload(shape, tokens, weightBytes, copyBytes, adapters, hasGates, true, others);
+        return new Workload(shape, tokens, weightBytes, copyBytes, adapters, hasGates, true, roleBytes, others);
+    }
+
+    /// @param bytes of gates and narrow copies, of all roles of a step
+    /// @return this with them
+    public Workload withRoles(long bytes) {
+        return new Workload(
+                shape, tokens, weightBytes, copyBytes, adapters, hasGates, hasTeacher, bytes, others);
     }
 
     /// @param name what the bytes are for
@@ -94,7 +105,13 @@ public record Workload(
         Map<String, Long> more = new LinkedHashMap<>(others);
         more.merge(name, bytes, Long::sum);
         return new Workload(
-                shape, tokens, weightBytes, copyBytes, adapters, hasGates, hasTeacher, more);
+                shape, tokens, weightBytes, copyBytes, adapters, hasGates, hasTeacher, roleBytes, more);
+    }
+
+    /// @param elements of a tensor
+    /// @return bytes that it takes of a workspace
+    public static long tensorBytes(long elements) {
+        return ActivationBytes.aligned(elements);
     }
 
     /// Memory for the activations of such a step in one block, so that nothing is lost between blocks that are too
@@ -104,12 +121,18 @@ public record Workload(
     /// @param ops the backend
     /// @return empty, holding what the plan says
     public Workspace workspace(Keep keep, Ops ops) {
+        return reserved(new ActivationBytes(this).peak(keep), ops);
+    }
+
+    /// @param bytes to hold
+    /// @param ops the backend
+    /// @return empty, holding them in one block
+    static Workspace reserved(long bytes, Ops ops) {
         Workspace ws = ops.newWorkspace();
         try {
             // Rows of 64 bytes, which is what tensors are aligned to.
             int floats = ActivationBytes.ALIGNMENT / Float.BYTES;
-            long rows = new ActivationBytes(this).peak(keep) / ActivationBytes.ALIGNMENT;
-            ws.take(Math.toIntExact(rows), floats);
+            ws.take(Math.toIntExact(bytes / ActivationBytes.ALIGNMENT), floats);
             ws.release(0);
             return ws;
         } catch (Throwable e) {

@@ -23,15 +23,27 @@ public record TrainingMemory(
     public Workload workload() {
         requireContext(training);
         requireContext(validation);
-        long longest = Math.max(training.longest(), validation.longest());
-        long tokens = Math.multiplyExact(Math.min(settings.microBatch(), settings.batch()), longest);
-        long parts = (settings.batch() + settings.microBatch() - 1L) / settings.microBatch();
+        int longest = Math.max(training.longest(), validation.longest());
+        return workload(shape, weightBytes, trained, settings.batch(), settings.microBatch(), longest)
+                .with("data", bytes(training) + bytes(validation));
+    }
+
+    /// @param shape of the model
+    /// @param weightBytes of its weights that are not trained
+    /// @param trained elements that are trained
+    /// @param batch sequences of a step
+    /// @param microBatch sequences that are run at once
+    /// @param longest tokens of a sequence
+    /// @return the work of a micro-batch, without adapters and data
+    public static Workload workload(
+            ModelShape shape, long weightBytes, long trained, int batch, int microBatch, int longest) {
+        long tokens = Math.multiplyExact((long) Math.min(microBatch, batch), longest);
+        long parts = (batch + microBatch - 1L) / microBatch;
         long levels = Long.SIZE - Long.numberOfLeadingZeros(parts);
         // Value, gradient, two moments; nodes of the tree; the best state; a state on its way to the disk.
         long copies = 4 + levels + 1 + 4;
         return Workload.of(shape, tokens, weightBytes)
-                .with("trained", Math.multiplyExact(trained, Float.BYTES * copies))
-                .with("data", bytes(training) + bytes(validation));
+                .with("trained", Math.multiplyExact(trained, Float.BYTES * copies));
     }
 
     private void requireContext(Examples examples) {

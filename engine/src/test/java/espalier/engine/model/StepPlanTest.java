@@ -58,7 +58,7 @@ class StepPlanTest {
         long least = StepPlan.smallest(NUTEPRUNE).total();
         assertEquals(least + 7, StepPlan.smallest(NUTEPRUNE.with("weights", 7)).total());
         assertThrows(UnsupportedOperationException.class, () -> NUTEPRUNE.others().put("weights", 7L));
-        assertEquals("a workload of -1 tokens, 0 bytes of weights, 0 of copies, {}",
+        assertEquals("a workload of -1 tokens, 0 bytes of weights, 0 of copies, 0 of roles, {}",
                 assertThrows(IllegalArgumentException.class, () -> Workload.of(SHAPE, -1, 0)).getMessage());
         assertThrows(IllegalArgumentException.class, () -> NUTEPRUNE.with("moments", -1));
     }

@@ -35,6 +35,11 @@ public abstract class CpuOps implements Ops {
         return picked;
     }
 
+    @Override
+    public final long gatheredBytes(Weight w) {
+        return CpuWeight.from(w).takenBytes();
+    }
+
     /// @param picked its elements are set
     /// @param w what they are taken from
     /// @param rows in range

@@ -46,10 +46,19 @@ public record CpuWeight(
 
     /// Room for a weight of the same type, whose elements are not set yet.
     CpuWeight take(int newRows, int newCols, Workspace memory) {
-        int floats = Math.toIntExact(Math.ceilDiv((long) newCols * type.bytes(), Float.BYTES));
+        int floats = floatsOfRow(newCols);
         long start = memory.take(newRows, floats).address();
         long bytes = (long) newRows * newCols * type.bytes();
         return new CpuWeight(name, type, newRows, newCols, start, NativeMemory.ALL.asSlice(start, bytes), 0);
+    }
+
+    /// What [#take] takes for a weight as large as this.
+    long takenBytes() {
+        return NativeWorkspace.aligned((long) rows * floatsOfRow(cols) * Float.BYTES);
+    }
+
+    private int floatsOfRow(int count) {
+        return Math.toIntExact(Math.ceilDiv((long) count * type.bytes(), Float.BYTES));
     }
 
     /// @param row 0 to rows

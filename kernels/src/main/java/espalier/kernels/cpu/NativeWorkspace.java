@@ -34,11 +34,16 @@ final class NativeWorkspace implements Workspace {
             throw new OutOfMemoryError("a workspace that holds %d bytes was asked for a tensor [%d, %d]"
                     .formatted(held, rows, cols));
         }
-        long bytes = Math.ceilDiv(elements * Float.BYTES, ALIGNMENT) * ALIGNMENT;
+        long bytes = aligned(elements * Float.BYTES);
         Block block = blockFor(bytes);
         long address = block.address + (height - block.start);
         height += bytes;
         return new Tensor(address, rows, cols);
+    }
+
+    /// @return bytes that a tensor of so many takes
+    static long aligned(long bytes) {
+        return Math.ceilDiv(bytes, ALIGNMENT) * ALIGNMENT;
     }
 
     /// The block that holds the next `bytes`; moves the height to its start where the present one is too full.
