@@ -47,14 +47,14 @@ public final class LiveModel implements AutoCloseable {
         this.model = whole.withLayers(this::layer);
     }
 
-<<<<<<< HEAD
     /// One that computes everything, so that gates at 0 get their gradients, too: what the others are compared with.
     ///
     /// @param whole as in the constructor
     /// @return leaves nothing out
     public static LiveModel leavingNothingOut(Model whole) {
         return new LiveModel(whole, Double.POSITIVE_INFINITY);
-=======
+    }
+
     /// Widths change from pass to pass. In blocks as large as the layers so far, one that is a little wider would find
     /// no room, and memory would grow for as long as a run lasts.
     private long mostCopyBytes() {
@@ -62,7 +62,6 @@ public final class LiveModel implements AutoCloseable {
                 .mapToLong(index -> whole.layer(index).gatheredBytes(whole.ops()))
                 .max()
                 .orElse(0);
->>>>>>> wip/plan
     }
 
     /// @return runs what [LivePass#pass] says, over batches without a cache; its shape is that of the whole model
