@@ -6,6 +6,7 @@ import espalier.engine.model.ModelFolder;
 import espalier.engine.train.RunConfig;
 import espalier.engine.train.RunFolder;
 import espalier.engine.train.TrainingWatch;
+import espalier.engine.weights.ModelPrompt;
 import espalier.kernels.DType;
 import java.io.IOException;
 import java.util.Optional;
@@ -19,6 +20,7 @@ public final class MaskPruning {
     /// @param widths that may be left
     /// @param dtype element type of the result; empty for each tensor's own
     /// @param merge whether adapters are merged into the written model; else they lie in its folder `adapter`
+    /// @param prompt that the examples begin with, which the written model carries; empty if they have none
     /// @param shardBytes most tensor bytes of a written file
     /// @param program name and version of the program: another one may have other kernels
     public record Request(
@@ -27,6 +29,7 @@ public final class MaskPruning {
             WidthRule widths,
             Optional<DType> dtype,
             boolean merge,
+            Optional<ModelPrompt> prompt,
             long shardBytes,
             String program) {}
 

@@ -60,7 +60,7 @@ class CompactionFilesTest {
             }
             try (ModelFolder open = ModelFolder.open(sharded, ops)) {
                 Compaction.Request request = new Compaction.Request(
-                        parts, Optional.empty(), small, Map.of(), RandomModel.ids(shape, 1, 4, 1));
+                        parts, Optional.empty(), small, Optional.empty(), Map.of(), RandomModel.ids(shape, 1, 4, 1));
                 Compaction.write(open, plan, request);
             }
         }
