@@ -4,8 +4,8 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 
-/// A model that is given the same prefix before every sequence. Nobody who measures it notices: positions and losses are
-/// those of the sequence alone, as many as without the prefix.
+/// A model that is given the same prefix before every sequence. Whoever measures it need not know: positions and losses
+/// are those of the sequence alone, as many as without the prefix.
 public final class PrefixedLanguageModel implements LanguageModel {
     private final LanguageModel model;
     private final TextPrefix prefix;

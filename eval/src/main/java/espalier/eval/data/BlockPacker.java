@@ -23,8 +23,10 @@ final class BlockPacker {
         this.prefix = prefix;
         int room = maxLength - prefix.map(TextPrefix::length).orElse(0);
         if (room < 2) {
-            throw new IllegalArgumentException("max length is %d tokens, expected at least %d: the prompt before a text "
-                    .formatted(maxLength, maxLength - room + 2) + "has %d".formatted(maxLength - room));
+            int before = maxLength - room;
+            throw new IllegalArgumentException(
+                    "max length is %d tokens, expected at least %d: the prompt before a text has %d"
+                            .formatted(maxLength, before + 2, before));
         }
         this.block = new int[room];
     }

@@ -2,8 +2,8 @@ package espalier.eval.data;
 
 import espalier.engine.weights.ModelPrompt;
 
-/// Compresso's collaborative prompt (Guo et al. 2023, arXiv:2310.05015): a system instruction that tells a model that it
-/// is being pruned, before whatever it is asked. The order of its parts and the labels are those of the release, the
+/// Compresso's collaborative prompt (Guo et al. 2023, arXiv:2310.05015): a system instruction that tells a model that
+/// it is being pruned, before whatever it is asked. The order of its parts and the labels are those of the release, the
 /// sentences are ours: a model must be pruned, fine-tuned and used with the same ones.
 final class CollaborativePrompt {
     private static final String HEADER = "###System Instruction:\n";
@@ -29,12 +29,12 @@ final class CollaborativePrompt {
             + "has removed them, to make you more efficient. Now that you have been pruned, keep these facts in mind:\n"
             + "Improved Efficiency: Pruning has streamlined your operations and lets you perform them faster.\n"
             + "Resource Utilization: With fewer unnecessary parameters you need less computing power and less memory.\n"
-            + "Maintaining Quality: What was removed was selected with care, so that your ability to generate good text "
-            + "has been preserved.\n"
+            + "Maintaining Quality: What was removed was selected with care, so that your ability to generate good "
+            + "text has been preserved.\n"
             + "Iterative Refinement: You were pruned gradually, and fine-tuning after each step made up for what was "
             + "taken away.\n"
-            + "Collaboration: You have accepted the changes to your structure; work with them, and go on producing text "
-            + "of high quality.\n"
+            + "Collaboration: You have accepted the changes to your structure; work with them, and go on producing "
+            + "text of high quality.\n"
             + "Continuous Learning: Pruning was a chance to learn which of your abilities are essential, and you "
             + "concentrate on them.\n"
             + "Together we have arrived at a leaner and more efficient version of you.\n\n";

@@ -58,8 +58,8 @@ class PromptStyleTest {
 
     @Test
     void theCollaborativePromptHasItsPartsInOrder() {
-        String task = ".*\"User Instruction\" follows%s\\..*System Instruction above.* write a response that appropriately "
-                + "completes the request\\.\n\n";
+        String task = ".*\"User Instruction\" follows%s\\..*System Instruction above.* write a response that "
+                + "appropriately completes the request\\.\n\n";
         String without = SYSTEM + task.formatted("") + "###User Instruction:\nSay hello\\.\n\n### Response:";
         String with = SYSTEM + task.formatted(", paired with an input that provides further context")
                 + "###User Instruction:\nAdd\\.\n\n### Input:\n1, 2\n\n### Response:";

@@ -198,6 +198,10 @@ class TrainingFileTest {
             TrainingData data = TrainingFile.read(file("a.jsonl", rows), ending, options(maxLength), Progress.NONE);
             assertEquals(read("a.jsonl", rows, options(maxLength)).fingerprint(), data.fingerprint());
         }
+        TrainingFile.Options behind = options(1000).withPrompt(PromptStyle.COLLABORATIVE);
+        assertEquals(
+                read("a.jsonl", rows, behind).fingerprint(),
+                TrainingFile.read(file("a.jsonl", rows), ending, behind, Progress.NONE).fingerprint());
     }
 
     @Test
