@@ -2,9 +2,13 @@ package espalier.cli;
 
 import espalier.engine.adapt.LoraSettings;
 import espalier.engine.model.Site;
+import espalier.engine.weights.ModelPrompt;
+import espalier.eval.data.PromptStyle;
+import java.nio.file.Path;
 import java.util.EnumSet;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import picocli.CommandLine.Option;
 
@@ -47,13 +51,58 @@ final class AdapterOptions {
 
     @Option(
             names = "--no-template",
-            description = "Instruction rows without the Alpaca template (LLM-Pruner's no_instruction).")
-    boolean noTemplate;
+            description = "Instruction rows without any template (LLM-Pruner's no_instruction).")
+    private boolean noTemplate;
+
+    @Option(
+            names = "--prefix",
+            paramLabel = "none|train",
+            converter = PrefixOption.Converter.class,
+            description = "Whether rows begin with the prompt that the model carries in its config.json, as they did "
+                    + "when it was trained with it (default: train where it carries one).")
+    private PrefixOption.Mode prefix;
 
     @Option(
             names = "--train-on-inputs",
             description = "Learn the prompts of instruction rows too (default: their answers only).")
     boolean trainOnInputs;
+
+    /// How rows become text.
+    ///
+    /// @param prompt that the trained model carries
+    /// @param folder of the model
+    /// @throws IllegalArgumentException if options exclude each other, or ask for what cannot be done
+    Rows rows(Optional<ModelPrompt> prompt, Path folder) {
+        if (prefix == PrefixOption.Mode.PAST) {
+            throw new IllegalArgumentException("prefix is past, expected none or train: rows are as in training");
+        }
+        if (noTemplate && prefix == PrefixOption.Mode.TRAIN) {
+            throw new IllegalArgumentException("no-template excludes prefix train, which is part of a template");
+        }
+        Optional<PrefixOption.Mode> asked =
+                noTemplate ? Optional.of(PrefixOption.Mode.NONE) : Optional.ofNullable(prefix);
+        Optional<PrefixOption.Mode> mode = ModelPrefix.mode(asked, prompt, folder);
+        PromptStyle style = mode.equals(Optional.of(PrefixOption.Mode.TRAIN))
+                ? carriedStyle(prompt.orElseThrow(), folder)
+                : noTemplate ? PromptStyle.PLAIN : PromptStyle.ALPACA;
+        return new Rows(style, mode.map(PrefixOption.Mode::optionName).orElse(ModelPrefix.ABSENT));
+    }
+
+    /// How rows become text.
+    ///
+    /// @param style of instructions
+    /// @param prefix as results name it, see [ModelPrefix]
+    record Rows(PromptStyle style, String prefix) {}
+
+    /// The whole row must be as it was in training, not only what the model carries of it.
+    private static PromptStyle carriedStyle(ModelPrompt prompt, Path folder) {
+        return PromptStyle.named(prompt.style())
+                .filter(style -> style.carried().map(ModelPrompt::prefix).equals(Optional.of(prompt.prefix())))
+                .orElseThrow(() -> new IllegalArgumentException(("the prompt that %s carries in its config.json is not "
+                                + "the one that this version has for the style %s: rows cannot be made as in its "
+                                + "training, only with prefix none")
+                        .formatted(folder, prompt.style())));
+    }
 
     /// @param layers of the model
     LoraSettings lora(int layers) {

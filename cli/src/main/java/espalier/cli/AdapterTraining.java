@@ -11,10 +11,12 @@ import espalier.engine.train.Finetuning;
 import espalier.engine.train.LoraTraining;
 import espalier.engine.train.RunFolder;
 import espalier.engine.weights.CheckpointWriter;
-import espalier.eval.data.PromptStyle;
+import espalier.engine.weights.ModelPrompt;
 import espalier.eval.data.TrainingFile;
 import espalier.tokenizer.Tokenizer;
 import java.io.IOException;
+import java.lang.System.Logger;
+import java.lang.System.Logger.Level;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
@@ -36,6 +38,9 @@ record AdapterTraining(
         Optional<Path> initial,
         boolean merge,
         long memory) {
+    private static final String PREFIX = "prefix";
+    private static final Logger LOG = System.getLogger("espalier.cli");
+
     /// What was found.
     ///
     /// @param json the keys of docs/json.md
@@ -46,12 +51,22 @@ record AdapterTraining(
     ///
     /// @param model that will be trained, or one of the same tokenizer and context
     /// @param folder where it lies
-    PreparedData prepare(ModelFolder model, Path folder) throws IOException {
+    /// @param prompt that the model which will be trained carries
+    PreparedData prepare(ModelFolder model, Path folder, Optional<ModelPrompt> prompt) throws IOException {
         Tokenizer tokenizer = Tokenizer.load(folder);
-        TrainingFile.Options reading = PreparedData.reading(options, model.config(), tokenizer)
-                .withPrompt(adapters.noTemplate ? PromptStyle.PLAIN : PromptStyle.ALPACA)
+        AdapterOptions.Rows rows = adapters.rows(prompt, folder);
+        TrainingFile.Options reading = PreparedData.reading(options, rows.style(), model.config(), tokenizer)
                 .withTrainOnInputs(adapters.trainOnInputs);
+        prompt.ifPresent(carried -> LOG.log(
+                Level.INFO,
+                "prefix %s: rows are made %s the %s prompt of the model, with at most %d tokens".formatted(
+                        rows.prefix(),
+                        rows.style().carried().isPresent() ? "with" : "without",
+                        carried.style(),
+                        reading.maxLength())));
         PreparedData prepared = PreparedData.read(terminal, data, tokenizer, reading, options);
+        prepared.described().put("template", rows.style().optionName());
+        prepared.described().put(PREFIX, rows.prefix());
         // What is wrong with these shall be known before long work, too.
         adapters.lora(model.model().shape().layers().size());
         return prepared;
@@ -94,6 +109,7 @@ record AdapterTraining(
         ObjectNode json = result.get();
         json.put("trained_parameters", training.initial().parameters());
         prepared.putRows(json);
+        json.put(PREFIX, prepared.described().get(PREFIX).textValue());
         List<ObjectNode> measured = stages.measure(json);
         json.put("peak_bytes", PeakMemory.bytes());
         frame.report("Fine-tuning", json, measured);

@@ -5,8 +5,10 @@ import espalier.engine.Progress;
 import espalier.engine.model.Architecture;
 import espalier.engine.model.ModelFolder;
 import espalier.engine.model.ModelSize;
+import espalier.engine.weights.ModelPrompt;
 import espalier.eval.EngineLanguageModel;
 import espalier.eval.Perplexity;
+import espalier.eval.TextPrefix;
 import espalier.eval.TextSource;
 import espalier.eval.WindowPerplexity;
 import espalier.eval.data.TrainingData;
@@ -17,6 +19,7 @@ import espalier.tokenizer.Tokenizer;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.stream.IntStream;
 import picocli.CommandLine.Option;
 
@@ -25,7 +28,8 @@ final class EvalOptions {
     @Option(
             names = "--eval-data",
             paramLabel = "FILE",
-            description = "Text whose perplexity is measured before, between and after; as perplexity reads it.")
+            description = "Text whose perplexity is measured before, between and after; as perplexity reads it, each "
+                    + "model with the prompt that it carries.")
     Path data;
 
     @Option(
@@ -51,16 +55,22 @@ final class EvalOptions {
     ///
     /// @param ids `[tokens]`
     /// @param measure windows
-    record Text(int[] ids, WindowPerplexity measure) {
+    /// @param tokenizer of all models
+    /// @param beginId token that may begin a text
+    record Text(int[] ids, WindowPerplexity measure, Tokenizer tokenizer, OptionalInt beginId) {
+        /// Measures a model with the prompt that it carries, if it does.
+        ///
         /// @param stage what the model is at, e.g. `pruned`
         /// @param folder the model
         /// @param seconds that the stage took to make
-        /// @return `stage`, `parameters`, `perplexity`, `seconds`, and how it was measured
+        /// @return `stage`, `parameters`, `perplexity`, `seconds`, how it was measured, and the prefix
         ObjectNode measure(String stage, Path folder, double seconds, Ops ops, Terminal terminal) throws IOException {
             try (ModelFolder model = ModelFolder.open(folder, ops);
-                    EngineLanguageModel measured = new EngineLanguageModel(model.model());
+                    EngineLanguageModel plain = new EngineLanguageModel(model.model());
                     ProgressMeter meter = new ProgressMeter(terminal, "windows of the " + stage + " model")) {
-                Perplexity perplexity = measure.measure(measured, ids, meter);
+                ModelPrefix prefix =
+                        ModelPrefix.of(Optional.empty(), model.config().prompt(), folder, tokenizer, beginId);
+                Perplexity perplexity = measure.measure(prefix.before(plain), ids, meter);
                 Architecture architecture = Architecture.forModelType(model.config().modelType());
                 ObjectNode row = Json.object();
                 row.put("stage", stage);
@@ -69,6 +79,7 @@ final class EvalOptions {
                 row.put("seconds", seconds);
                 row.put("eval_tokens", perplexity.tokens());
                 row.put("eval_seconds", meter.seconds());
+                prefix.describe(row);
                 return row;
             }
         }
@@ -78,8 +89,10 @@ final class EvalOptions {
     ///
     /// @param model whose stages are compared
     /// @param folder where it lies, with the tokenizer that all stages share
+    /// @param prompt that the result will carry
     /// @return the text, if one was given
-    Optional<Text> read(ModelFolder model, Path folder) throws IOException {
+    /// @throws IllegalArgumentException if a window does not fit, that of the result with its prompt included
+    Optional<Text> read(ModelFolder model, Path folder, Optional<ModelPrompt> prompt) throws IOException {
         if (!given()) {
             return Optional.empty();
         }
@@ -87,13 +100,16 @@ final class EvalOptions {
                 new WindowPerplexity(window, window, windows == null ? Integer.MAX_VALUE : windows);
         Tokenizer tokenizer = Tokenizer.load(folder);
         int[] ids = documents ? asTraining(model, tokenizer) : asPerplexity(tokenizer);
+        OptionalInt beginId = PreparedData.reading(window, model.config(), tokenizer).beginId();
+        int before = prompt.map(carried -> TextPrefix.of(tokenizer, beginId, carried.prefix()).length()).orElse(0);
         int context = model.model().shape().maxPositions();
-        if (window > context || measure.windows(ids.length) == 0) {
+        if (window > context - before || measure.windows(ids.length) == 0) {
+            String taken = before == 0 ? "" : ", of which the prefix takes " + before;
             throw new IllegalArgumentException(
-                    "%s has %d tokens, the model a context of %d: a window of %d does not fit".formatted(
-                            data, ids.length, context, window));
+                    "%s has %d tokens, the model a context of %d%s: a window of %d does not fit".formatted(
+                            data, ids.length, context, taken, window));
         }
-        return Optional.of(new Text(ids, measure));
+        return Optional.of(new Text(ids, measure, tokenizer, beginId));
     }
 
     private int[] asPerplexity(Tokenizer tokenizer) throws IOException {

@@ -87,6 +87,9 @@ final class GenerateCommand extends JobCommand {
     private List<String> stops = List.of();
 
     @Mixin
+    private PrefixOption prefix;
+
+    @Mixin
     private ModelOptions options;
 
     GenerateCommand(Terminal terminal) {
@@ -102,8 +105,9 @@ final class GenerateCommand extends JobCommand {
         StopStrings stop = new StopStrings(stops.stream().map(GenerateCommand::unescape).toList());
         try (RunningModel running = RunningModel.open(model, options);
                 Generator generator = new Generator(running.model())) {
-            int[] promptIds = promptIds(running);
+            ModelPrefix before = running.prefix(prefix, model);
             int context = running.model().shape().maxPositions();
+            int[] promptIds = promptIds(running, before, context);
             int positions = (int) Math.min(context, (long) promptIds.length + maxTokens);
             running.requireMemory(Math.min(promptIds.length, Generator.PROMPT_PIECE_TOKENS), positions);
             GenerationRequest request = new GenerationRequest(
@@ -125,12 +129,20 @@ final class GenerateCommand extends JobCommand {
             if (!json()) {
                 terminal().out().println();
             }
-            return new Result(describe(running, promptIds, generation, text.toString(), stop.reached()), "");
+            ObjectNode json = describe(running, promptIds, generation, text.toString(), stop.reached());
+            before.describe(json);
+            return new Result(json, "");
         }
     }
 
-    private int[] promptIds(RunningModel running) {
-        int[] ids = running.tokenizer().encode(prompt, EncodeOptions.WITH_SPECIALS);
+    private int[] promptIds(RunningModel running, ModelPrefix before, int context) {
+        int[] own = running.tokenizer().encode(prompt, EncodeOptions.WITH_SPECIALS);
+        int[] ids = before.tokens().map(tokens -> tokens.before(own)).orElse(own);
+        if (before.length() > 0 && ids.length > context) {
+            throw new IllegalArgumentException(
+                    "the prompt has %d tokens behind the prefix of %d, the model's context is %d"
+                            .formatted(ids.length - before.length(), before.length(), context));
+        }
         if (ids.length > 0) {
             return ids;
         }

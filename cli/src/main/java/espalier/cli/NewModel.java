@@ -14,6 +14,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalInt;
 
 /// A model that is made from a configuration and a tokenizer: what `init` and `pretrain` share.
@@ -44,8 +45,14 @@ record NewModel(PretrainedConfig config, Tokenizer tokenizer, Path tokenizerFold
                     "%s: vocab_size is %d, expected at least %d, the tokens of the tokenizer in %s"
                             .formatted(config, source.vocabSize(), tokenizer.vocabSize(), tokenizerFolder));
         }
+        // A new model has been trained with no prompt, whatever the one that its sizes are taken from has.
         ObjectNode written = new PrunedConfig(
-                        source.layers(), source.hiddenSize(), source.vocabSize(), source.rmsNormEps(), type)
+                        source.layers(),
+                        source.hiddenSize(),
+                        source.vocabSize(),
+                        source.rmsNormEps(),
+                        type,
+                        Optional.empty())
                 .toJson(source);
         return new NewModel(PretrainedConfig.parse(written, file.toString()), tokenizer, tokenizerFolder, type);
     }

@@ -5,6 +5,7 @@ import espalier.engine.model.PackedModel;
 import espalier.eval.EngineLanguageModel;
 import espalier.eval.Join;
 import espalier.eval.JoinedText;
+import espalier.eval.LanguageModel;
 import espalier.eval.ParagraphPerplexity;
 import espalier.eval.Perplexity;
 import espalier.eval.TextSource;
@@ -44,7 +45,10 @@ final class PerplexityCommand extends JobCommand {
             description = "Text: .txt, .raw, .tokens, or .jsonl with a field text; also compressed (.gz).")
     private Path data;
 
-    @Option(names = "--window", paramLabel = "L", description = "Tokens of a window (default: 128).")
+    @Option(
+            names = "--window",
+            paramLabel = "L",
+            description = "Tokens of a window, a prefix not counted (default: 128).")
     private Integer window;
 
     @Option(
@@ -69,6 +73,9 @@ final class PerplexityCommand extends JobCommand {
     private boolean perParagraph;
 
     @Mixin
+    private PrefixOption prefix;
+
+    @Mixin
     private ModelOptions options;
 
     PerplexityCommand(Terminal terminal) {
@@ -83,18 +90,25 @@ final class PerplexityCommand extends JobCommand {
         TextSource source = TextSource.read(data);
         try (RunningModel running = RunningModel.open(model, options);
                 PackedModel packed = running.packed(EngineLanguageModel.EFFICIENT_TOKENS);
-                EngineLanguageModel measured = new EngineLanguageModel(packed.model())) {
-            return perParagraph ? paragraphs(running, measured, source) : windows(running, measured, source);
+                EngineLanguageModel plain = new EngineLanguageModel(packed.model())) {
+            ModelPrefix before = running.prefix(prefix, model);
+            LanguageModel measured = before.before(plain);
+            Result result = perParagraph
+                    ? paragraphs(running, measured, source)
+                    : windows(running, measured, before.length(), source);
+            before.describe(result.json());
+            return result;
         }
     }
 
-    private Result windows(RunningModel running, EngineLanguageModel measured, TextSource source) throws IOException {
+    private Result windows(RunningModel running, LanguageModel measured, int before, TextSource source)
+            throws IOException {
         int length = window == null ? DEFAULT_WINDOW : window;
         WindowPerplexity measure = new WindowPerplexity(
                 length, stride == null ? length : stride, windows == null ? Integer.MAX_VALUE : windows);
         JoinedText text = source.join(join == null ? source.usualJoin() : join);
         int[] ids = running.tokenizer().encode(text.text(), EncodeOptions.WITH_SPECIALS);
-        running.requireMemory(Math.max(length, measured.efficientTokens()), 0);
+        running.requireMemory(Math.max(before + length, measured.efficientTokens()), 0);
         try (ProgressMeter meter = new ProgressMeter(terminal(), "windows")) {
             Perplexity perplexity;
             try {
@@ -116,7 +130,7 @@ final class PerplexityCommand extends JobCommand {
         }
     }
 
-    private Result paragraphs(RunningModel running, EngineLanguageModel measured, TextSource source)
+    private Result paragraphs(RunningModel running, LanguageModel measured, TextSource source)
             throws IOException {
         try (ProgressMeter meter = new ProgressMeter(terminal(), "paragraphs")) {
             Perplexity perplexity = running.run(() -> ParagraphPerplexity.measure(

@@ -7,6 +7,8 @@ import espalier.engine.train.Example;
 import espalier.engine.train.Examples;
 import espalier.engine.train.TrainingSettings;
 import espalier.engine.weights.PretrainedConfig;
+import espalier.eval.TextPrefix;
+import espalier.eval.data.PromptStyle;
 import espalier.eval.data.Split;
 import espalier.eval.data.TrainingData;
 import espalier.eval.data.TrainingFile;
@@ -55,10 +57,15 @@ record PreparedData(
     /// How texts become tokens.
     ///
     /// @param options of the command line
+    /// @param style of instructions
     /// @param config of the model
     /// @param tokenizer of the model
-    static TrainingFile.Options reading(TrainingOptions options, PretrainedConfig config, Tokenizer tokenizer) {
-        TrainingFile.Options reading = reading(Math.min(options.maxLength, config.maxPositions()), config, tokenizer)
+    static TrainingFile.Options reading(
+            TrainingOptions options, PromptStyle style, PretrainedConfig config, Tokenizer tokenizer) {
+        int context = config.maxPositions();
+        TrainingFile.Options longest = reading(context, config, tokenizer).withPrompt(style);
+        int before = longest.prefix(tokenizer).map(TextPrefix::length).orElse(0);
+        TrainingFile.Options reading = longest.withMaxLength(Math.min(options.maxLength(before), context))
                 .withRecogniseSpecials(!options.plainSpecials);
         return options.format == null ? reading : reading.withFormat(options.format);
     }

@@ -10,6 +10,7 @@ import espalier.engine.train.TextSamples;
 import espalier.engine.train.WeightTraining;
 import espalier.engine.weights.FileHash;
 import espalier.engine.weights.StoredType;
+import espalier.eval.data.PromptStyle;
 import espalier.kernels.Ops;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -113,7 +114,7 @@ final class PretrainCommand extends JobCommand {
                     terminal(),
                     data,
                     model.tokenizer(),
-                    PreparedData.reading(training, model.config(), model.tokenizer()),
+                    PreparedData.reading(training, PromptStyle.PLAIN, model.config(), model.tokenizer()),
                     training);
             if (prepared.instructionRows() > 0) {
                 throw new IllegalArgumentException("--data has " + prepared.instructionRows()

@@ -29,8 +29,8 @@ record Recovery(PruneCommand prune, Path model, Path out, AdapterTraining traini
             Optional<EvalOptions.Text> text;
             // Before the pruning, which takes time, whatever may be wrong with the data.
             try (ModelFolder dense = ModelFolder.open(model, ops)) {
-                prepared = training.prepare(dense, model);
-                text = eval.read(dense, model);
+                prepared = training.prepare(dense, model, dense.config().prompt());
+                text = eval.read(dense, model, dense.config().prompt());
             }
             ObjectNode origin = prune.origin(ops);
             prepared.described().set("pruning", origin);

@@ -52,6 +52,13 @@ final class RunningModel implements AutoCloseable {
         return config().bosId().isPresent() ? config().bosId() : tokenizer.bosId();
     }
 
+    /// @param option of the command line
+    /// @param path of the model
+    /// @return what is put before each input
+    ModelPrefix prefix(PrefixOption option, Path path) {
+        return ModelPrefix.of(option.mode(), config().prompt(), path, tokenizer, beginToken());
+    }
+
     /// @param tokens of the largest batch
     /// @param positions of the key/value cache; 0 for none
     /// @throws IllegalArgumentException listing what is needed, if the machine has less memory

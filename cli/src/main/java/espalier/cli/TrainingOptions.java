@@ -12,6 +12,7 @@ import picocli.CommandLine.TypeConversionException;
 /// How a model is trained, whatever of it: options of `finetune`, with a prefix those of `prune --recover`, and those
 /// of `pretrain` with [PretrainDefaults]. The defaults here are those of LLM-Pruner's paper.
 final class TrainingOptions {
+    private static final int PAPER_LENGTH = 256;
     private static final int PAPER_WARMUP = 100;
     private static final int PAPER_VALIDATION_ROWS = 2000;
 
@@ -41,9 +42,9 @@ final class TrainingOptions {
     @Option(
             names = "--max-length",
             paramLabel = "T",
-            defaultValue = "256",
-            description = "Longest sequence in tokens; what is longer is cut (default: ${DEFAULT-VALUE}).")
-    int maxLength;
+            description = "Longest sequence in tokens, a prefix included; what is longer is cut (default: 256 and the "
+                    + "prefix, at most the context).")
+    private Integer maxLength;
 
     @Option(
             names = "--lr",
@@ -130,6 +131,11 @@ final class TrainingOptions {
         long perEpoch = (examples + batch - 1L) / batch;
         long total = steps != null ? steps : perEpoch * (epochs == null ? 2 : epochs);
         return new TrainingSettings(total, batch, microBatch, seed, clip, evalEvery, saveEvery);
+    }
+
+    /// @param before tokens of a prefix of each sequence
+    int maxLength(int before) {
+        return maxLength == null ? PAPER_LENGTH + before : maxLength;
     }
 
     /// @param total steps of the run

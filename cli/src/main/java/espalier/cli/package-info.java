@@ -1,7 +1,8 @@
 /// The command line. [Main] lists the subcommands, one small class each: [PerplexityCommand], [GenerateCommand],
 /// [InspectCommand], [InitCommand], [TokenizerTrainCommand] (within [TokenizerCommand]), [PruneCommand],
 /// [FinetuneCommand], [PretrainCommand], [BenchCommand], [DemoCommand]. What they share is in [JobCommand] (result as
-/// text or JSON, logging), [ModelOptions] (backend, threads) and [RunningModel].
+/// text or JSON, logging), [ModelOptions] (backend, threads) and [RunningModel]; [PrefixOption] and [ModelPrefix] are
+/// what is put before the input of a model that carries a prompt.
 ///
 /// The options of [PruneCommand] come in groups: [SizeOptions], [WidthOptions], [SelectionOptions], [ScoringOptions];
 /// [PruneProgress] and [PruneResult] are what it shows. [Recovery] is its `--recover`; it and [FinetuneCommand] train by

@@ -119,7 +119,7 @@ class PerplexityCommandGoldenTest {
         Path story = SharedData.models().resolve("eval-story.txt");
         Cli paragraph = Cli.run("perplexity", "--model", model, "--data", story, "--per-paragraph");
         assertTrue(paragraph.err().contains(
-                "paragraph 1 has ") && paragraph.err().contains("the model's context is 128"), paragraph.err());
+                "paragraph 1 has ") && paragraph.err().contains("exceeds the model's context of 128"), paragraph.err());
         assertEquals(2, paragraph.exit());
     }
 }

@@ -7,6 +7,11 @@ public interface LanguageModel {
     /// @return tokens of the longest sequence
     int maxTokens();
 
+    /// @return what limits the length of a sequence, for messages
+    default String context() {
+        return "the model's context of " + maxTokens();
+    }
+
     /// @return how many tokens a call of [#losses] should have together to run at full speed
     int efficientTokens();
 

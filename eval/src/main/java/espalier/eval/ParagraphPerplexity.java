@@ -30,8 +30,8 @@ public final class ParagraphPerplexity {
             int[] ids = withBeginToken(tokenizer, beginToken, paragraph);
             if (ids.length > model.maxTokens()) {
                 throw new IllegalArgumentException(
-                        "paragraph %d has %d tokens with the begin token, the model's context is %d"
-                                .formatted(sequences.size() + 1, ids.length, model.maxTokens()));
+                        "paragraph %d has %d tokens with the begin token, which exceeds %s"
+                                .formatted(sequences.size() + 1, ids.length, model.context()));
             }
             sequences.add(ids);
         }

@@ -38,8 +38,8 @@ public record WindowPerplexity(int window, int stride, int mostWindows) {
     /// @throws IllegalArgumentException if the window exceeds the model's context or the text fills no window
     public Perplexity measure(LanguageModel model, int[] ids, Progress progress) {
         if (window > model.maxTokens()) {
-            throw new IllegalArgumentException("a window of %d tokens exceeds the model's context of %d"
-                    .formatted(window, model.maxTokens()));
+            throw new IllegalArgumentException("a window of %d tokens exceeds %s"
+                    .formatted(window, model.context()));
         }
         int windows = windows(ids.length);
         if (windows == 0) {

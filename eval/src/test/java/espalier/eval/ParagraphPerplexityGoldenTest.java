@@ -78,7 +78,7 @@ class ParagraphPerplexityGoldenTest {
                         () -> measure(OptionalInt.of(1), "One", "one two three four five six seven"))
                 .getMessage();
         assertEquals(
-                "paragraph 2 has 8 tokens with the begin token, the model's context is 6", message);
+                "paragraph 2 has 8 tokens with the begin token, which exceeds the model's context of 6", message);
     }
 
     private void measure(OptionalInt beginToken, String... paragraphs) {

@@ -98,7 +98,12 @@ public final class LoraMerge {
         sideFiles.addAll(request.sideFiles());
         ModelShape shape = state.shape();
         PrunedConfig sizes = new PrunedConfig(
-                shape.layers(), shape.hidden(), shape.vocab(), shape.normEps(), tensors.getFirst().type());
+                shape.layers(),
+                shape.hidden(),
+                shape.vocab(),
+                shape.normEps(),
+                tensors.getFirst().type(),
+                base.config().prompt());
         double[] logits = new double[1];
         CheckpointWriter.write(
                 request.out(),

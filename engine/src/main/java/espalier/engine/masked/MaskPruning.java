@@ -25,6 +25,7 @@ import espalier.engine.train.TrainingWatch;
 import espalier.engine.weights.CheckpointWriter;
 import espalier.engine.weights.FileHash;
 import espalier.engine.weights.LayerShape;
+import espalier.engine.weights.ModelPrompt;
 import espalier.kernels.DType;
 import espalier.kernels.Ops;
 import java.io.IOException;
@@ -53,6 +54,7 @@ public final class MaskPruning {
     /// @param dtype element type of the result; empty for each tensor's own
     /// @param merge whether adapters are merged into the written model, and the smaller base stays in the run directory;
     ///     else the base is what is written, with the adapters in its folder `adapter`
+    /// @param prompt that the examples begin with, which the written model carries; empty if they have none
     /// @param shardBytes most tensor bytes of a written file
     /// @param program name and version of the program: another one may have other kernels
     public record Request(
@@ -61,6 +63,7 @@ public final class MaskPruning {
             WidthRule widths,
             Optional<DType> dtype,
             boolean merge,
+            Optional<ModelPrompt> prompt,
             long shardBytes,
             String program) {}
 
@@ -88,6 +91,7 @@ public final class MaskPruning {
                 training.optimiser());
         json.put("dtype", request.dtype().map(DType::name).orElse("as stored"));
         json.put("merge", request.merge());
+        json.put("prompt", request.prompt().map(ModelPrompt::style).orElse("none"));
         RunDescription.putMachine(json, base.model().ops(), request.program());
         return new RunConfig(json, FREE);
     }
@@ -154,7 +158,7 @@ public final class MaskPruning {
             boolean merges = request.merge() && adapters.isPresent();
             Path smaller = merges ? smallerBase : folder;
             Compaction.Written written = Compaction.write(base, masked.plan(), new Compaction.Request(
-                    smaller, request.dtype(), writing(), settings(), Probe.of(base.model().shape())));
+                    smaller, request.dtype(), writing(), request.prompt(), settings(), Probe.of(base.model().shape())));
             result.put("bytes", written.bytes());
             result.put("masked_difference", written.maskedDifference());
             result.put("logits_difference", written.logitsDifference());

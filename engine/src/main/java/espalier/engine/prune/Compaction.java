@@ -13,6 +13,7 @@ import espalier.engine.model.StreamedModel;
 import espalier.engine.weights.Checkpoint;
 import espalier.engine.weights.CheckpointException;
 import espalier.engine.weights.CheckpointWriter;
+import espalier.engine.weights.ModelPrompt;
 import espalier.engine.weights.PretrainedConfig;
 import espalier.engine.weights.PrunedConfig;
 import espalier.engine.weights.SideFile;
@@ -38,12 +39,14 @@ public final class Compaction {
     /// @param out the folder to write; its parent must exist
     /// @param dtype element type of the result; empty for each tensor's own
     /// @param writing shard size, and whether an existing result may be replaced
+    /// @param prompt that the model was trained with meanwhile; empty for the source's, if it has one
     /// @param settings how the plan came about, for the plan file's metadata
     /// @param probe token sequences on which the proof is run, each at least one token
     public record Request(
             Path out,
             Optional<DType> dtype,
             CheckpointWriter.Options writing,
+            Optional<ModelPrompt> prompt,
             Map<String, String> settings,
             int[][] probe) {}
 
@@ -88,7 +91,7 @@ public final class Compaction {
                     .formatted(proof.stageDifference(), proof.stage(), TOLERANCE));
         }
         List<CutTensor> tensors = cutTensors(surgery, source, request.dtype());
-        ObjectNode config = config(source, plan, tensors).toJson(source.config());
+        ObjectNode config = config(source, plan, tensors, request.prompt()).toJson(source.config());
         double[] roundingDifference = new double[1];
         CheckpointWriter.write(
                 request.out(),
@@ -119,10 +122,17 @@ public final class Compaction {
     }
 
     /// The dtype of a configuration is that of most of the weights: the first matrix of the model.
-    private static PrunedConfig config(ModelFolder source, PruningPlan plan, List<CutTensor> tensors) {
+    private static PrunedConfig config(
+            ModelFolder source, PruningPlan plan, List<CutTensor> tensors, Optional<ModelPrompt> prompt) {
         ModelShape shape = plan.resultShape();
         StoredType dtype = tensors.getFirst().toWrite().type();
-        return new PrunedConfig(shape.layers(), shape.hidden(), shape.vocab(), shape.normEps(), dtype);
+        return new PrunedConfig(
+                shape.layers(),
+                shape.hidden(),
+                shape.vocab(),
+                shape.normEps(),
+                dtype,
+                prompt.or(source.config()::prompt));
     }
 
     private static List<SideFile> sideFiles(Checkpoint source, PruningPlan plan, Map<String, String> settings)

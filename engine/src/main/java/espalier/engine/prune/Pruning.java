@@ -59,7 +59,12 @@ public final class Pruning {
         };
         watch.chosen(choice.notices());
         Compaction.Written written = Compaction.write(base, choice.plan(), new Compaction.Request(
-                request.out(), request.dtype(), request.writing(), choice.settings(), Probe.of(shape)));
+                request.out(),
+                request.dtype(),
+                request.writing(),
+                Optional.empty(),
+                choice.settings(),
+                Probe.of(shape)));
         return new Pruned(
                 request.out(),
                 ModelSize.of(architecture, shape),

@@ -13,9 +13,11 @@ import java.util.OptionalInt;
 /// A Hugging Face `config.json`, understood; old and new field names are read alike.
 ///
 /// A field that is absent has the default of its family in transformers; where that default changed between versions
-/// the field is required. Pruned checkpoints of this project carry an object `espalier` with the widths of each layer:
+/// the field is required. Pruned checkpoints of this project carry an object `espalier`: with the widths of each layer
+/// where these differ, and with a prompt where the model was trained with one ([ModelPrompt]):
 ///
-///     "espalier": {"format": 1, "layers": [{"queries_per_kv": [3, 3], "head_dim": 64, "ffn": 998}, …]}
+///     "espalier": {"format": 1, "layers": [{"queries_per_kv": [3, 3], "head_dim": 64, "ffn": 998}, …],
+///      "prompt": {…}}
 ///
 /// @param family architecture
 /// @param vocabSize rows of the embedding
@@ -35,6 +37,7 @@ import java.util.OptionalInt;
 /// @param eosIds end-of-text tokens
 /// @param dtype type of the weights, where the file says it
 /// @param layers widths of each decoder layer, one entry a layer
+/// @param prompt that the model was trained with, if any
 /// @param unsupported why the model cannot be run yet, for users; empty if it can
 /// @param raw the file's JSON with all its fields
 public record PretrainedConfig(
@@ -56,6 +59,7 @@ public record PretrainedConfig(
         List<Integer> eosIds,
         Optional<StoredType> dtype,
         List<LayerShape> layers,
+        Optional<ModelPrompt> prompt,
         List<String> unsupported,
         ObjectNode raw) {
 
@@ -118,7 +122,11 @@ public record PretrainedConfig(
         int vocab = fields.integer("vocab_size", 1, LayerShape.MAX_WIDTH);
         int numLayers = fields.integer("num_hidden_layers", 1, MAX_LAYERS);
         LayerShape global = globalWidths(fields, hidden);
-        List<LayerShape> layers = layers(fields, numLayers, global);
+        Optional<ConfigFields> espalier = fields.object("espalier");
+        espalier.ifPresent(object -> object.integer("format", FORMAT, FORMAT));
+        List<LayerShape> layers = espalier.filter(object -> object.has("layers"))
+                .map(object -> layers(object, numLayers))
+                .orElseGet(() -> Collections.nCopies(numLayers, global));
         int maxPositions = family == ModelFamily.LLAMA
                 ? fields.integer("max_position_embeddings", 1, MAX_POSITIONS, 2048)
                 : fields.integer("max_position_embeddings", 1, MAX_POSITIONS);
@@ -147,6 +155,7 @@ public record PretrainedConfig(
                 fields.integers("eos_token_id", 0, vocab - 1),
                 dtype(fields),
                 layers,
+                espalier.flatMap(object -> object.object("prompt")).map(ModelPrompt::read),
                 UnsupportedFeatures.of(fields, family, rope, maxPositions, layers),
                 json);
     }
@@ -171,21 +180,16 @@ public record PretrainedConfig(
         }
     }
 
-    private static List<LayerShape> layers(ConfigFields fields, int numLayers, LayerShape global) {
-        Optional<ConfigFields> espalier = fields.object("espalier");
-        if (espalier.isEmpty()) {
-            return Collections.nCopies(numLayers, global);
-        }
-        espalier.get().integer("format", FORMAT, FORMAT);
-        JsonNode entries = espalier.get().array("layers");
+    private static List<LayerShape> layers(ConfigFields espalier, int numLayers) {
+        JsonNode entries = espalier.array("layers");
         if (entries.size() != numLayers) {
-            throw fields.failure("espalier.layers has " + entries.size() + " entries, expected num_hidden_layers "
+            throw espalier.failure("espalier.layers has " + entries.size() + " entries, expected num_hidden_layers "
                     + numLayers);
         }
         List<LayerShape> layers = new ArrayList<>(numLayers);
         for (JsonNode entry : entries) {
             String name = "layers[" + layers.size() + "]";
-            ConfigFields layer = espalier.get().objectAt(entry, name);
+            ConfigFields layer = espalier.objectAt(entry, name);
             layer.array("queries_per_kv");
             int[] queries = layer.integers("queries_per_kv", 1, LayerShape.MAX_HEADS).stream()
                     .mapToInt(Integer::intValue)
@@ -195,7 +199,7 @@ public record PretrainedConfig(
             try {
                 layers.add(new LayerShape(queries, headDim, ffn));
             } catch (IllegalArgumentException e) {
-                throw new CheckpointException(fields.file() + ": espalier." + name + ": " + e.getMessage(), e);
+                throw new CheckpointException(espalier.file() + ": espalier." + name + ": " + e.getMessage(), e);
             }
         }
         return layers;

@@ -14,8 +14,14 @@ import java.util.Optional;
 /// @param vocabSize rows of the embedding
 /// @param rmsNormEps added to the mean square
 /// @param dtype type of the weights that will be written
+/// @param prompt that the model was trained with, if any
 public record PrunedConfig(
-        List<LayerShape> layers, int hiddenSize, int vocabSize, double rmsNormEps, StoredType dtype) {
+        List<LayerShape> layers,
+        int hiddenSize,
+        int vocabSize,
+        double rmsNormEps,
+        StoredType dtype,
+        Optional<ModelPrompt> prompt) {
     /// @throws IllegalArgumentException if there is no layer
     public PrunedConfig {
         layers = List.copyOf(layers);
@@ -24,7 +30,7 @@ public record PrunedConfig(
         }
     }
 
-    /// The source's JSON with the new sizes; fields that are not understood stay.
+    /// The source's JSON with the new sizes and prompt; fields that are not understood stay.
     ///
     /// If all layers are alike, and each key/value head serves the same number of query heads, the result is a plain
     /// configuration of the source's architecture. Otherwise the object `espalier` lists each layer, and the global
@@ -51,18 +57,31 @@ public record PrunedConfig(
         json.put("dtype", dtype.torchName());
         putRope(json, source.ropeTheta());
         resizeLayerTypes(json);
-        json.remove("espalier");
         LayerShape uniform = LayerShape.uniform(kvHeads * queriesPerKv, kvHeads, headDim, ffn);
-        if (!layers.stream().allMatch(uniform::equals)) {
-            putLayers(json);
-        }
+        putOwn(json, layers.stream().allMatch(uniform::equals), source.prompt());
         PretrainedConfig.parse(json, "the pruned " + PretrainedConfig.FILE_NAME);
         return json;
     }
 
-    private void putLayers(ObjectNode json) {
-        ObjectNode espalier = json.putObject("espalier");
-        espalier.put("format", PretrainedConfig.FORMAT);
+    /// What only this project understands; without need of it there is no such object.
+    private void putOwn(ObjectNode json, boolean uniform, Optional<ModelPrompt> sourcePrompt) {
+        ObjectNode espalier = StrictJson.newObject().put("format", PretrainedConfig.FORMAT);
+        objectAt(json, "espalier").ifPresent(espalier::setAll);
+        json.remove("espalier");
+        espalier.remove("layers");
+        if (!uniform) {
+            putLayers(espalier);
+        }
+        if (!prompt.equals(sourcePrompt)) {
+            espalier.remove("prompt");
+            prompt.ifPresent(other -> espalier.set("prompt", other.toJson()));
+        }
+        if (espalier.size() > 1) {
+            json.set("espalier", espalier);
+        }
+    }
+
+    private void putLayers(ObjectNode espalier) {
         ArrayNode list = espalier.putArray("layers");
         for (LayerShape layer : layers) {
             ObjectNode entry = list.addObject();

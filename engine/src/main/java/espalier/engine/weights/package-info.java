@@ -6,6 +6,7 @@
 /// - [SafetensorsFile] maps one file and validates it before anything is believed; [SafetensorsWriter] writes one.
 /// - [StoredTensor] is a named, shaped slice of a mapping; [StoredType] lists the element types.
 /// - [PretrainedConfig] is `config.json` understood, [LayerShape] what one layer kept, [PrunedConfig] the way back.
+/// - [ModelPrompt] is a text that a model was trained to find before its input, and that `config.json` carries.
 /// - [FolderWriter] publishes a folder whole or not at all, [DurableFiles] a file; [JsonLines] is one that grows.
 /// - [TemporaryFolder] is one that is gone when the process ends.
 /// - [GracefulStop] lets a loop finish its step when a signal ends the process.

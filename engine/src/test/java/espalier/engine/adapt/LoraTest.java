@@ -20,6 +20,7 @@ import espalier.engine.testing.RandomModel;
 import espalier.engine.weights.CheckpointException;
 import espalier.engine.weights.CheckpointWriter;
 import espalier.engine.weights.LayerShape;
+import espalier.engine.weights.PretrainedConfig;
 import espalier.engine.weights.SafetensorsFile;
 import espalier.engine.weights.StoredType;
 import espalier.kernels.Backends;
@@ -211,11 +212,35 @@ class LoraTest {
         }
     }
 
+    @Test
+    void mergingKeepsWhatTheConfigurationCarries() throws IOException {
+        Path source = folder.resolve("base");
+        try (RandomModel random = new RandomModel(SHAPE, 7)) {
+            random.write(source, StoredType.F32);
+        }
+        Path config = source.resolve("config.json");
+        Files.writeString(config, Files.readString(config).replaceFirst("\\{", """
+                {"unknown": [1], "espalier": {"format": 1, "note": "kept",
+                  "prompt": {"style": "a", "prefix": "Be pruned:\\\\n", "past_prefix": "Was pruned:\\\\n"}},"""));
+        PretrainedConfig before = PretrainedConfig.read(config);
+        assertEquals("Be pruned:\n", before.prompt().orElseThrow().prefix());
+        LoraState state = random(SHAPE, LoraSettings.LLM_PRUNER);
+        merge(source, state, "merged");
+        PretrainedConfig after = PretrainedConfig.read(folder.resolve("merged/config.json"));
+        assertEquals(before.prompt(), after.prompt());
+        assertEquals(before.raw().get("espalier"), after.raw().get("espalier"));
+        assertEquals(before.raw().get("unknown"), after.raw().get("unknown"));
+    }
+
     private LoraMerge.Written merge(StoredType type, LoraState state, String name) throws IOException {
         Path source = folder.resolve(name + "-base");
         try (RandomModel random = new RandomModel(SHAPE, 7)) {
             random.write(source, type);
         }
+        return merge(source, state, name);
+    }
+
+    private LoraMerge.Written merge(Path source, LoraState state, String name) throws IOException {
         try (Ops ops = Backends.open(Backends.Choice.VECTOR, 1); ModelFolder base = ModelFolder.open(source, ops)) {
             return LoraMerge.write(base, state, new LoraMerge.Request(folder.resolve(name),
                     CheckpointWriter.Options.DEFAULT, new PeftAdapter("base", state).files("adapter/"),

@@ -64,7 +64,7 @@ class MaskPruningTest {
     }
 
     private static MaskPruning.Request request(MaskTraining.Request training, WidthRule widths, boolean merge) {
-        return new MaskPruning.Request("base", training, widths, Optional.empty(), merge, 1 << 30, "test");
+        return new MaskPruning.Request("base", training, widths, Optional.empty(), merge, Optional.empty(), 1 << 30, "test");
     }
 
     private Optional<ObjectNode> prune(

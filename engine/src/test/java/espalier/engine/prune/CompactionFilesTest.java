@@ -20,6 +20,8 @@ import espalier.engine.model.ModelShape;
 import espalier.engine.testing.RandomModel;
 import espalier.engine.weights.Checkpoint;
 import espalier.engine.weights.CheckpointWriter;
+import espalier.engine.weights.ModelPrompt;
+import espalier.engine.weights.PretrainedConfig;
 import espalier.engine.weights.SafetensorsFile;
 import espalier.engine.weights.SideFile;
 import espalier.engine.weights.StoredType;
@@ -60,7 +62,7 @@ class CompactionFilesTest {
             }
             try (ModelFolder open = ModelFolder.open(sharded, ops)) {
                 Compaction.Request request = new Compaction.Request(
-                        parts, Optional.empty(), small, Map.of(), RandomModel.ids(shape, 1, 4, 1));
+                        parts, Optional.empty(), small, Optional.empty(), Map.of(), RandomModel.ids(shape, 1, 4, 1));
                 Compaction.write(open, plan, request);
             }
         }
@@ -125,6 +127,33 @@ class CompactionFilesTest {
         try (Checkpoint result = Checkpoint.open(folder.resolve(name))) {
             return result.config().raw();
         }
+    }
+
+    @Test
+    void theResultCarriesTheRequestsPromptOrElseTheSources() throws IOException {
+        ModelShape shape = shape(false, Biases.NONE, GROUPS, UNEQUAL, GROUPS);
+        ModelPrompt first = new ModelPrompt("a", "Be pruned:\n", "Was pruned:\n");
+        ModelPrompt other = new ModelPrompt("b", "B", "C");
+        PruningPlan smaller = irregular(shape);
+        Path source = source(folder, shape, StoredType.F32);
+        assertEquals(Optional.empty(), written(source, smaller, "none", Optional.empty()).prompt());
+        PretrainedConfig with = written(source, smaller, "first", Optional.of(first));
+        assertEquals(Optional.of(first), with.prompt());
+        assertEquals(smaller.resultShape().layers(), with.layers());
+        PruningPlan same = PruningPlan.keepAll(smaller.resultShape());
+        assertEquals(Optional.of(first), written(folder.resolve("first"), same, "kept", Optional.empty()).prompt());
+        assertEquals(Optional.of(other), written(folder.resolve("first"), same, "other", Optional.of(other)).prompt());
+    }
+
+    private PretrainedConfig written(Path source, PruningPlan plan, String name, Optional<ModelPrompt> prompt)
+            throws IOException {
+        Path out = folder.resolve(name);
+        try (Ops ops = Backends.open(Backends.Choice.SCALAR, 1); ModelFolder open = ModelFolder.open(source, ops)) {
+            Compaction.write(open, plan, new Compaction.Request(
+                    out, Optional.empty(), CheckpointWriter.Options.DEFAULT, prompt, Map.of(),
+                    RandomModel.ids(plan.resultShape(), 2, 6, 1)));
+        }
+        return PretrainedConfig.read(out.resolve("config.json"));
     }
 
     @Test

@@ -87,8 +87,8 @@ class CompactionProofTest {
     }
 
     private static Compaction.Request request(Path out, Optional<DType> dtype) {
-        return new Compaction.Request(out, dtype, new CheckpointWriter.Options(1L << 40, true), Map.of(),
-                RandomModel.ids(SHAPE, 2, 6, 1));
+        return new Compaction.Request(out, dtype, new CheckpointWriter.Options(1L << 40, true), Optional.empty(),
+                Map.of(), RandomModel.ids(SHAPE, 2, 6, 1));
     }
 
     private <E extends Throwable> E failure(Class<E> type, UnaryOperator<StoredMatrix> matrices) throws IOException {

@@ -85,7 +85,7 @@ class CompactionTest {
 
     private static Compaction.Request request(Path out, ModelShape shape, Optional<DType> dtype) {
         return new Compaction.Request(
-                out, dtype, CheckpointWriter.Options.DEFAULT, Map.of("method", "test"),
+                out, dtype, CheckpointWriter.Options.DEFAULT, Optional.empty(), Map.of("method", "test"),
                 RandomModel.ids(shape, 2, 6, 1));
     }
 

@@ -54,7 +54,8 @@ class GoldenPruneTest {
             }
             Path out = temporary.resolve("cut");
             Compaction.Request request = new Compaction.Request(
-                    out, Optional.empty(), CheckpointWriter.Options.DEFAULT, Map.of(), golden.ids("input_ids"));
+                    out, Optional.empty(), CheckpointWriter.Options.DEFAULT, Optional.empty(), Map.of(),
+                    golden.ids("input_ids"));
             Compaction.Written written = Compaction.write(golden.folder(), plan, request);
             assertTrue(written.maskedDifference() <= 1e-5, "difference " + written.maskedDifference());
             assertTrue(written.roundingDifference() <= 1e-6, "F32 stays F32, " + written.roundingDifference());
@@ -72,7 +73,7 @@ class GoldenPruneTest {
     void roundingIsReportedForANarrowerType(Path path, Backends.Choice choice) throws Exception {
         try (Ops ops = Backends.open(choice, 2); GoldenCase golden = new GoldenCase(path, ops)) {
             Compaction.Request request = new Compaction.Request(temporary.resolve("bf16"), Optional.of(DType.BF16),
-                    CheckpointWriter.Options.DEFAULT, Map.of(), golden.ids("input_ids"));
+                    CheckpointWriter.Options.DEFAULT, Optional.empty(), Map.of(), golden.ids("input_ids"));
             Compaction.Written written = Compaction.write(golden.folder(), plan(golden), request);
             assertTrue(written.roundingDifference() > 1e-4 && written.roundingDifference() < 0.1,
                     "BF16 has 8 bits: " + written.roundingDifference());

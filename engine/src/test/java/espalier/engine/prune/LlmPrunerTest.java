@@ -111,7 +111,7 @@ class LlmPrunerTest {
             Path smaller = temporary.resolve(importance + selection.getClass().getSimpleName());
             try (ModelFolder open = ModelFolder.open(source, ops)) {
                 Compaction.write(open, first, new Compaction.Request(smaller, Optional.empty(),
-                        CheckpointWriter.Options.DEFAULT, Map.of(), samples(1)));
+                        CheckpointWriter.Options.DEFAULT, Optional.empty(), Map.of(), samples(1)));
             }
             List<UnitScores> again;
             try (ModelFolder open = ModelFolder.open(smaller, ops)) {

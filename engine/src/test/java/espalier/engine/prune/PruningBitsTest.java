@@ -79,7 +79,7 @@ class PruningBitsTest {
             LlmPruner.Chosen chosen = LlmPruner.choose(open, settings, step -> samples,
                     Optional.of(new LlmPruner.ScoresAt(scores, Map.of())), Long.MAX_VALUE, Progress.NONE);
             Compaction.write(open, chosen.plan(), new Compaction.Request(out, Optional.of(DType.BF16),
-                    new CheckpointWriter.Options(1L << 40, true), Map.of(), samples));
+                    new CheckpointWriter.Options(1L << 40, true), Optional.empty(), Map.of(), samples));
         }
         return out;
     }

@@ -33,6 +33,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.stream.IntStream;
 
 /// A model of any shape with random weights in F32, run from memory or written as a checkpoint. Its tensors can be
@@ -128,8 +129,8 @@ public final class RandomModel implements WeightSource, AutoCloseable {
         json.put("tie_word_embeddings", shape.tied());
         json.put("attention_bias", shape.biases().o());
         json.put("mlp_bias", shape.biases().mlp());
-        PrunedConfig sizes =
-                new PrunedConfig(shape.layers(), shape.hidden(), shape.vocab(), shape.normEps(), type);
+        PrunedConfig sizes = new PrunedConfig(
+                shape.layers(), shape.hidden(), shape.vocab(), shape.normEps(), type, Optional.empty());
         return sizes.toJson(PretrainedConfig.parse(json, "config.json"));
     }
 

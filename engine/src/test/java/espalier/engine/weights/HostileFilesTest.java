@@ -57,6 +57,7 @@ class HostileFilesTest {
         byte[] whole = SmallModel.config(c -> {
                     c.putObject("rope_parameters").put("rope_theta", 10000.0).put("rope_type", "default");
                     ObjectNode espalier = c.putObject("espalier").put("format", 1);
+                    espalier.putObject("prompt").put("style", "a").put("prefix", "b").put("past_prefix", "c");
                     var layers = espalier.putArray("layers");
                     for (int layer = 0; layer < 2; layer++) {
                         layers.addObject().put("head_dim", 2).put("ffn", 3).putArray("queries_per_kv").add(1).add(2);

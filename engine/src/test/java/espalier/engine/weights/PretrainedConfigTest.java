@@ -186,7 +186,19 @@ class PretrainedConfigTest {
         "{\"dtype\": \"float16\"}| dtype is float16, but torch_dtype is float32",
         "{\"espalier\": []}| espalier is [], expected an object",
         "{\"espalier\": {\"format\": 2}}| espalier.format is 2, expected an integer from 1 to 1",
-        "{\"espalier\": {\"format\": 1}}| espalier.layers is missing, expected an array",
+        "{\"espalier\": {\"format\": 1, \"layers\": 5}}| espalier.layers is 5, expected an array",
+        "{\"espalier\": {\"format\": 1, \"prompt\": 1}}| espalier.prompt is 1, expected an object",
+        "{\"espalier\": {\"format\": 1, \"prompt\": {\"style\": 1}}}| espalier.prompt.style is 1, expected a string",
+        "{\"espalier\": {\"format\": 1, \"prompt\": {\"style\": \"a\"}}}|"
+                + " espalier.prompt.prefix is missing, expected a string",
+        "{\"espalier\": {\"format\": 1, \"prompt\": {\"style\": \"a\", \"prefix\": \"b\"}}}|"
+                + " espalier.prompt.past_prefix is missing, expected a string",
+        "{\"espalier\": {\"format\": 1, \"prompt\": {\"style\": \"A b\", \"prefix\": \"b\", \"past_prefix\": \"c\"}}}|"
+                + " espalier.prompt.style is \"A b\", expected 1 to 64 of small letters, digits, _ and -",
+        "{\"espalier\": {\"format\": 1, \"prompt\": {\"style\": \"a\", \"prefix\": \"\", \"past_prefix\": \"c\"}}}|"
+                + " espalier.prompt.prefix has 0 characters, expected 1 to 65536",
+        "{\"espalier\": {\"prompt\": {\"style\": \"a\", \"prefix\": \"b\", \"past_prefix\": \"c\"}}}|"
+                + " espalier.format is missing, expected an integer from 1 to 1",
         "{\"espalier\": {\"format\": 1, \"layers\": [{}]}}| espalier.layers has 1 entries, expected num_hidden_layers"
                 + " 2",
         "{\"espalier\": {\"format\": 1, \"layers\": [1, 2]}}| espalier.layers[0] is 1, expected an object",

@@ -122,18 +122,61 @@ class PrunedConfigTest {
 
     @Test
     void resultIsChecked() {
-        PrunedConfig small = new PrunedConfig(List.of(NARROW), 6, 2, 1e-5, StoredType.F32);
+        PrunedConfig small = new PrunedConfig(List.of(NARROW), 6, 2, 1e-5, StoredType.F32, Optional.empty());
         var e = assertThrows(
                 CheckpointException.class,
                 () -> small.toJson(PretrainedConfig.parse(SmallModel.config(), "config.json")));
         assertEquals("the pruned config.json: eos_token_id is 2, expected an integer from 0 to 1", e.getMessage());
         var none = assertThrows(
-                IllegalArgumentException.class, () -> new PrunedConfig(List.of(), 6, 9, 1e-5, StoredType.F32));
+                IllegalArgumentException.class,
+                () -> new PrunedConfig(List.of(), 6, 9, 1e-5, StoredType.F32, Optional.empty()));
         assertEquals("a model has at least one layer", none.getMessage());
     }
 
+    @Test
+    void aPromptGoesBesideTheLayersOrWithoutThem() throws IOException {
+        ModelPrompt prompt = new ModelPrompt("collaborative", "###Be\n\"pruned\"\n", "Été");
+        String text = "{\"style\":\"collaborative\","
+                + "\"prefix\":\"###Be\\n\\\"pruned\\\"\\n\",\"past_prefix\":\"Été\"}";
+        ObjectNode alike = pruned(SmallModel.config(), List.of(NARROW, NARROW), Optional.of(prompt));
+        assertEquals("{\"format\":1,\"prompt\":" + text + "}", alike.get("espalier").toString());
+        PretrainedConfig read = PretrainedConfig.parse(alike, "config.json");
+        assertEquals(Optional.of(prompt), read.prompt());
+        assertEquals(List.of(NARROW, NARROW), read.layers());
+        List<LayerShape> layers = List.of(NARROW, new LayerShape(new int[] {1}, 2, 5));
+        PretrainedConfig both = PretrainedConfig.parse(pruned(alike, layers, Optional.of(prompt)), "config.json");
+        assertEquals(Optional.of(prompt), both.prompt());
+        assertEquals(layers, both.layers());
+        assertFalse(pruned(alike, List.of(NARROW), Optional.empty()).has("espalier"));
+        assertEquals(Optional.empty(), PretrainedConfig.parse(SmallModel.config(), "config.json").prompt());
+    }
+
+    @Test
+    void unknownFieldsOfOurOwnObjectStay() throws IOException {
+        ObjectNode source = SmallModel.config(c -> c.putObject("espalier")
+                .put("note", "kept")
+                .put("format", 1)
+                .putObject("prompt")
+                .put("style", "a")
+                .put("prefix", "b")
+                .put("past_prefix", "c")
+                .put("note", "kept too"));
+        Optional<ModelPrompt> prompt = PretrainedConfig.parse(source, "config.json").prompt();
+        ObjectNode same = pruned(source, List.of(NARROW), prompt);
+        assertEquals(source.get("espalier"), same.get("espalier"));
+        ModelPrompt other = new ModelPrompt("a", "b", "d");
+        assertEquals(
+                "{\"format\":1,\"note\":\"kept\",\"prompt\":"
+                        + "{\"style\":\"a\",\"prefix\":\"b\",\"past_prefix\":\"d\"}}",
+                pruned(source, List.of(NARROW), Optional.of(other)).get("espalier").toString());
+    }
+
     private static ObjectNode pruned(ObjectNode source, List<LayerShape> layers) {
-        return new PrunedConfig(layers, 6, 9, 7.5e-6, StoredType.BF16)
+        return pruned(source, layers, Optional.empty());
+    }
+
+    private static ObjectNode pruned(ObjectNode source, List<LayerShape> layers, Optional<ModelPrompt> prompt) {
+        return new PrunedConfig(layers, 6, 9, 7.5e-6, StoredType.BF16, prompt)
                 .toJson(PretrainedConfig.parse(source, "config.json"));
     }
 }

@@ -1,5 +1,6 @@
 package espalier.eval.data;
 
+import espalier.engine.weights.ModelPrompt;
 import java.util.Locale;
 import java.util.Optional;
 
@@ -10,15 +11,29 @@ public enum PromptStyle {
     ALPACA {
         @Override
         public String prompt(String instruction, String input) {
-            return (input.isEmpty() ? PREAMBLE : PREAMBLE_INPUT)
-                    + "### Instruction:\n" + instruction + "\n\n"
-                    + (input.isEmpty() ? "" : "### Input:\n" + input + "\n\n")
-                    + "### Response:\n";
+            return alpaca(instruction, input) + "\n";
+        }
+    },
+
+    /// The same, but the answer follows `### Response:` at once; what NutePrune fine-tunes with after pruning.
+    ALPACA_INLINE {
+        @Override
+        public String prompt(String instruction, String input) {
+            return alpaca(instruction, input);
+        }
+    },
+
+    /// Compresso's prompt, which tells the model that it is being pruned. The answer follows `### Response:` at once.
+    /// A model that is trained in this style carries the prompt, see [#carried].
+    COLLABORATIVE {
+        @Override
+        public String prompt(String instruction, String input) {
+            return CollaborativePrompt.of(instruction, input);
         }
 
         @Override
-        public String complete(String prompt, String answer) {
-            return prompt + answer;
+        public Optional<ModelPrompt> carried() {
+            return Optional.of(CollaborativePrompt.CARRIED);
         }
     },
 
@@ -45,6 +60,13 @@ public enum PromptStyle {
     private static final String PREAMBLE_INPUT = "Below is an instruction that describes a task, paired with an input "
             + "that provides further context. Write a response that appropriately completes the request.\n\n";
 
+    private static String alpaca(String instruction, String input) {
+        return (input.isEmpty() ? PREAMBLE : PREAMBLE_INPUT)
+                + "### Instruction:\n" + instruction + "\n\n"
+                + (input.isEmpty() ? "" : "### Input:\n" + input + "\n\n")
+                + "### Response:";
+    }
+
     private static boolean endsInOneOf(String marks, String text) {
         return !text.isEmpty() && marks.indexOf(text.charAt(text.length() - 1)) >= 0;
     }
@@ -57,7 +79,15 @@ public enum PromptStyle {
     /// @param prompt of [#prompt]
     /// @param answer to it
     /// @return both in one text
-    public abstract String complete(String prompt, String answer);
+    public String complete(String prompt, String answer) {
+        return prompt + answer;
+    }
+
+    /// @return what the `config.json` of a model that is trained in this style must say, since it is used with the same
+    ///     text; in training its prefix comes before plain texts, too. Empty for styles that need nothing of the kind
+    public Optional<ModelPrompt> carried() {
+        return Optional.empty();
+    }
 
     /// @param name as in options, e.g. `alpaca`
     /// @return the constant, if there is one

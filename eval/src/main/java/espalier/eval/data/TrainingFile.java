@@ -4,6 +4,7 @@ import espalier.engine.Progress;
 import espalier.engine.train.Example;
 import espalier.engine.train.Examples;
 import espalier.eval.TextFormatException;
+import espalier.eval.TextPrefix;
 import espalier.eval.Utf8Reader;
 import espalier.tokenizer.Tokenizer;
 import java.io.IOException;
@@ -19,7 +20,9 @@ import java.util.OptionalInt;
 /// Instructions (`instruction`, optionally `input`, and `output` or `response`) are rendered by a [PromptStyle],
 /// tokenised whole with the begin token that the tokenizer adds, cut, and ended with the end token if there is room;
 /// what is learnt is the answer (LLM-Pruner, arXiv:2305.11627, release; Alpaca-LoRA). Texts (`text`, or plain text)
-/// are joined, begin token first and end token last of each, and cut into blocks; the last block may be shorter.
+/// are joined, begin token first and end token last of each, and cut into blocks; the last block may be shorter. Where
+/// the style has a prompt that models carry ([PromptStyle#carried]), it stands before every block and is not learnt:
+/// Compresso (arXiv:2310.05015) is used on texts with the same prefix, which the model shall have seen before them.
 public final class TrainingFile {
     private static final int ROWS_PER_REPORT = 256;
 
@@ -61,11 +64,23 @@ public final class TrainingFile {
             return new Options(maxLength, beginId, endId, Optional.empty(), PromptStyle.ALPACA, false, true);
         }
 
+        /// @param tokenizer of the model
+        /// @return what stands before each block of text, if anything
+        public Optional<TextPrefix> prefix(Tokenizer tokenizer) {
+            return prompt.carried().map(carried -> TextPrefix.of(tokenizer, beginId, carried.prefix()));
+        }
+
         /// @param forced format, whatever the file looks like
         /// @return these options with it
         public Options withFormat(TrainingFormat forced) {
             return new Options(
                     maxLength, beginId, endId, Optional.of(forced), prompt, trainOnInputs, recogniseSpecials);
+        }
+
+        /// @param tokens that an example has at most
+        /// @return these options with it
+        public Options withMaxLength(int tokens) {
+            return new Options(tokens, beginId, endId, format, prompt, trainOnInputs, recogniseSpecials);
         }
 
         /// @param style how instructions are rendered
@@ -103,7 +118,7 @@ public final class TrainingFile {
         this.encoder = new RowEncoder(tokenizer, options);
         this.options = options;
         this.progress = progress;
-        this.blocks = new BlockPacker(examples, options.maxLength());
+        this.blocks = new BlockPacker(examples, options.maxLength(), options.prefix(tokenizer));
     }
 
     /// @param file of one of the formats of [TrainingFormat]
@@ -111,6 +126,7 @@ public final class TrainingFile {
     /// @param options how rows become tokens
     /// @param progress told how many bytes of the file were read
     /// @return what it holds, at least one example
+    /// @throws IllegalArgumentException if examples are too short for the prompt before texts
     /// @throws TextFormatException if it is malformed, naming the line or element, or if nothing is left to learn
     /// @throws IOException if it cannot be read
     public static TrainingData read(Path file, Tokenizer tokenizer, Options options, Progress progress)

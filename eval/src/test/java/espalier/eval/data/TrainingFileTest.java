@@ -27,6 +27,8 @@ import java.util.zip.GZIPOutputStream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class TrainingFileTest {
     private static final String HELLO = "{\"instruction\":\"Say hello.\",\"input\":\"\",\"output\":\"Hello there\"}";
@@ -91,6 +93,70 @@ class TrainingFileTest {
         assertEquals(0, all.firstLabel());
     }
 
+    /// compresso.md, check 4.
+    @ParameterizedTest
+    @ValueSource(strings = {"llama2-spm", "llama3", "gpt2", "smollm2", "qwen3"})
+    void behindTheCollaborativePromptTheAnswerIsLearntFromItsFirstTokenToTheEndToken(String name) throws IOException {
+        Tokenizer other = Tokenizer.load(SharedData.tokenizers().resolve(name));
+        int end = 7;
+        TrainingFile.Options options = TrainingFile.Options.of(1000, OptionalInt.empty(), OptionalInt.of(end))
+                .withPrompt(PromptStyle.COLLABORATIVE);
+        String rows = HELLO + "\n" + HELLO.replace("\"input\":\"\"", "\"input\":\"a b\"") + "\n";
+        TrainingData data = TrainingFile.read(file("a.jsonl", rows), other, options, Progress.NONE);
+        assertEquals(2, data.examples().size());
+        for (Example example : data.examples().list()) {
+            String input = example == data.examples().get(0) ? "" : "a b";
+            String prompt = PromptStyle.COLLABORATIVE.prompt("Say hello.", input);
+            int[] source = other.encode(prompt, EncodeOptions.WITH_SPECIALS);
+            assertTrue(source.length > 200 && source.length < 300, "tokens of the prompt: " + source.length);
+            int[] ids = example.ids();
+            assertEquals(source.length, example.firstLabel());
+            assertArrayEquals(source, Arrays.copyOf(ids, source.length), "no token of the prompt is learnt");
+            assertEquals(end, ids[ids.length - 1]);
+            assertEquals(ids.length - source.length, example.labels());
+            int[] learnt = Arrays.copyOfRange(ids, source.length, ids.length - 1);
+            assertEquals("Hello there", other.decode(learnt, false));
+            assertTrue(other.decode(Arrays.copyOf(ids, ids.length - 1), true).endsWith("### Response:Hello there"));
+        }
+    }
+
+    @Test
+    void rowsWhoseAnswerTheCollaborativePromptLeavesNoRoomForAreSkipped() throws IOException {
+        int prompt = encode(PromptStyle.COLLABORATIVE.prompt("Say hello.", "")).length;
+        String rows = HELLO + "\n" + HELLO.replace("Say hello.", "Say hello to all the other people.") + "\n";
+        TrainingData data = read("a.jsonl", rows, options(prompt + 1).withPrompt(PromptStyle.COLLABORATIVE));
+        assertEquals(1, data.truncatedRows());
+        assertEquals(1, data.labels());
+    }
+
+    @Test
+    void textsStandBehindTheCarriedPrefixWhichIsNotLearnt() throws IOException {
+        int[] prefix = encode(PromptStyle.COLLABORATIVE.carried().orElseThrow().prefix());
+        assertEquals(BEGIN, prefix[0]);
+        String text = "Once upon a time there was a cat.";
+        int[] all = joined(text);
+        int room = all.length - 4;
+        TrainingData data = read(
+                "a.txt", text, options(prefix.length + room).withPrompt(PromptStyle.COLLABORATIVE));
+        assertEquals(2, data.examples().size());
+        // The begin token gives way to the prefix, which has one.
+        assertBehind(prefix, Arrays.copyOfRange(all, 1, room), prefix.length, data.examples().get(0));
+        assertBehind(prefix, Arrays.copyOfRange(all, room, all.length), prefix.length + 1, data.examples().get(1));
+        assertEquals(read("a.txt", text, options(room)).labels(), data.labels(), "as many labels as without it");
+        String message = "max length is %d tokens, expected at least %d: the prompt before a text has %d"
+                .formatted(prefix.length + 1, prefix.length + 2, prefix.length);
+        var e = assertThrows(
+                IllegalArgumentException.class,
+                () -> read("a.txt", text, options(prefix.length + 1).withPrompt(PromptStyle.COLLABORATIVE)));
+        assertEquals(message, e.getMessage());
+    }
+
+    private static void assertBehind(int[] prefix, int[] text, int firstLabel, Example example) {
+        assertArrayEquals(prefix, Arrays.copyOf(example.ids(), prefix.length));
+        assertArrayEquals(text, Arrays.copyOfRange(example.ids(), prefix.length, example.ids().length));
+        assertEquals(firstLabel, example.firstLabel());
+    }
+
     @Test
     void theEndTokenComesOnlyWhereThereIsRoomAndOnlyOnce() throws IOException {
         String prompt = PromptStyle.ALPACA.prompt("Say hello.", "");
@@ -132,6 +198,10 @@ class TrainingFileTest {
             TrainingData data = TrainingFile.read(file("a.jsonl", rows), ending, options(maxLength), Progress.NONE);
             assertEquals(read("a.jsonl", rows, options(maxLength)).fingerprint(), data.fingerprint());
         }
+        TrainingFile.Options behind = options(1000).withPrompt(PromptStyle.COLLABORATIVE);
+        assertEquals(
+                read("a.jsonl", rows, behind).fingerprint(),
+                TrainingFile.read(file("a.jsonl", rows), ending, behind, Progress.NONE).fingerprint());
     }
 
     @Test
