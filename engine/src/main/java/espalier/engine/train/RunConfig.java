@@ -80,6 +80,13 @@ public record RunConfig(ObjectNode json, Set<String> free) {
                 .toList();
     }
 
+    /// @return these settings without what ran them: all that decides about a result that is there already
+    public RunConfig withoutMachine() {
+        ObjectNode settings = json.deepCopy();
+        settings.remove(RunDescription.MACHINE);
+        return new RunConfig(settings, free);
+    }
+
     /// @return a copy of the settings without those that are free, for a configuration that this one is a part of
     public ObjectNode binding() {
         return binding("", json);

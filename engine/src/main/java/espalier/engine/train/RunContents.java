@@ -130,10 +130,15 @@ record RunContents(Path out) {
         }
     }
 
+    /// @return whether there is a run in the base
+    boolean isBaseRun() throws IOException {
+        RunContents base = new RunContents(inRun(BASE));
+        return base.hasRun() && base.isOurs();
+    }
+
     /// Deletes a base's claim to completeness, and the base if there is no run in it.
     void deleteBaseUnlessRun() throws IOException {
-        RunContents base = new RunContents(inRun(BASE));
-        if (base.hasRun() && base.isOurs()) {
+        if (isBaseRun()) {
             DurableFiles.deleteTree(inRun(BASE_RESULT));
         } else {
             deleteBase();

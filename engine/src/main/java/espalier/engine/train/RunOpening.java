@@ -98,6 +98,20 @@ record RunOpening(RunContents contents, RunFolder.Opening opening) {
         return Optional.empty();
     }
 
+    /// Refuses to go on with a run that was begun in another way: with or without a run in its base.
+    ///
+    /// @param wanted whether the base is to have a run
+    /// @throws IllegalArgumentException if it is the other way round
+    void requireRunInBase(boolean wanted) throws IOException {
+        boolean begun = wanted ? contents.hasRun() : contents.isBaseRun();
+        boolean goesOn = opening == RunFolder.Opening.RESUME || opening == RunFolder.Opening.RESUME_WITH_CHANGES;
+        if (goesOn && begun && wanted != contents.isBaseRun()) {
+            throw new IllegalArgumentException("the run at %s was begun %s a run in its base, this command is %s; only "
+                    .formatted(contents.out(), wanted ? "without" : "with", wanted ? "with one" : "without")
+                    + "--overwrite starts again");
+        }
+    }
+
     /// @return how the run in the base is opened: what is to be replaced has been deleted with this one's
     RunFolder.Opening ofBase() {
         return switch (opening) {

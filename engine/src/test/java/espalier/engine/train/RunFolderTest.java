@@ -196,8 +196,8 @@ class RunFolderTest {
         try (RunFolder run = RunFolder.claim(out, Opening.RESUME)) {
             var e = assertThrows(IllegalArgumentException.class, () -> run.baseOfRun(config(4, 10)));
             assertEquals(
-                    "the run at " + out + " differs from this command: lora.rank is 4, was 8; machine.lane_bits is 512, "
-                            + "was 256; --accept-changes goes on all the same",
+                    "the run at " + out + " differs from this command: lora.rank is 4, was 8; "
+                            + "--accept-changes goes on all the same",
                     e.getMessage());
             assertTrue(run.baseOfRun(config(8, 10)).isEmpty());
         }
@@ -216,6 +216,50 @@ class RunFolderTest {
             var e = assertThrows(IllegalArgumentException.class, () -> run.baseOfRun(config(8, 10)));
             assertTrue(e.getMessage().endsWith("; only --overwrite starts again from another base"), e.getMessage());
             assertTrue(Files.exists(RunStateFile.path(run.baseFolder().resolve("run"), 3)));
+        }
+    }
+
+    @Test
+    void aRunInTheBaseKnowsItsMachineAndACompleteBaseDoesNot() throws IOException {
+        ObjectNode json = config(8, 10).json();
+        ((ObjectNode) json.get("machine")).put("lane_bits", 128);
+        RunConfig elsewhere = new RunConfig(json, Set.of("output"));
+        leaveRunInBase(Opening.NEW);
+        try (RunFolder run = RunFolder.claim(out, Opening.RESUME)) {
+            assertTrue(run.baseOfRun(elsewhere).isEmpty());
+            try (RunFolder nested = run.claimBase()) {
+                var e = assertThrows(IllegalArgumentException.class, () -> nested.configure(elsewhere, state -> {}));
+                assertEquals(
+                        "the run at " + run.baseFolder() + " differs from this command: machine.lane_bits is 128, was "
+                                + "256; --accept-changes goes on all the same",
+                        e.getMessage());
+            }
+            run.baseMade(origin(0.75));
+            assertEquals(Optional.of(origin(0.75)), run.baseOfRun(elsewhere));
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource(value = Opening.class, names = {"RESUME", "RESUME_WITH_CHANGES"})
+    void aRunIsWithOrWithoutOneInItsBase(Opening opening) throws IOException {
+        leaveRunInBase(Opening.NEW);
+        try (RunFolder run = RunFolder.claim(out, opening)) {
+            var e = assertThrows(IllegalArgumentException.class, () -> run.configure(config(8, 10), state -> {}));
+            assertEquals(
+                    "the run at " + out + " was begun with a run in its base, this command is without; only --overwrite"
+                            + " starts again",
+                    e.getMessage());
+            assertTrue(Files.exists(RunStateFile.path(run.baseFolder().resolve("run"), 3)));
+        }
+        open(Opening.OVERWRITE).close();
+        try (RunFolder run = RunFolder.claim(out, opening)) {
+            makeBase(run);
+            var e = assertThrows(IllegalArgumentException.class, () -> run.baseOfRun(config(8, 10)));
+            assertEquals(
+                    "the run at " + out + " was begun without a run in its base, this command is with one; only "
+                            + "--overwrite starts again",
+                    e.getMessage());
+            assertTrue(Files.exists(run.baseFolder().resolve("config.json")));
         }
     }
 
