@@ -1,7 +1,10 @@
 package espalier.cli;
 
 import espalier.engine.adapt.LoraSettings;
+import espalier.engine.adapt.LoraState;
+import espalier.engine.model.ModelShape;
 import espalier.engine.model.Site;
+import espalier.eval.data.PromptStyle;
 import java.util.EnumSet;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -11,28 +14,33 @@ import picocli.CommandLine.Option;
 /// Which adapters are trained, and on what of an instruction: the options of `finetune` beside [TrainingOptions], and
 /// with a prefix those of `prune --recover`.
 final class AdapterOptions {
-    @Option(names = "--lora-rank", paramLabel = "R", defaultValue = "8", description = "Rank (default: 8).")
+    @Option(
+            names = "--lora-rank",
+            paramLabel = "R",
+            defaultValue = "8",
+            description = "Rank (default: ${DEFAULT-VALUE}).")
     private int rank;
 
     @Option(
             names = "--lora-alpha",
             paramLabel = "A",
             defaultValue = "16",
-            description = "Alpha; adapters are scaled by alpha / rank (default: 16).")
+            description = "Alpha; adapters are scaled by alpha / rank (default: ${DEFAULT-VALUE}).")
     private double alpha;
 
     @Option(
             names = "--lora-dropout",
             paramLabel = "P",
             defaultValue = "0.05",
-            description = "Share of an adapter's input that is dropped in training (default: 0.05).")
+            description = "Share of an adapter's input that is dropped in training (default: ${DEFAULT-VALUE}).")
     private double dropout;
 
     @Option(
             names = "--targets",
             paramLabel = "NAMES",
             split = ",",
-            description = "Projections that get adapters, e.g. q_proj,v_proj or q,v (default: all seven).")
+            defaultValue = "q,k,v,o,gate,up,down",
+            description = "Projections that get adapters, e.g. q_proj,v_proj or q,v (default: ${DEFAULT-VALUE}).")
     private String[] targets;
 
     @Option(
@@ -48,7 +56,7 @@ final class AdapterOptions {
     @Option(
             names = "--no-template",
             description = "Instruction rows without the Alpaca template (LLM-Pruner's no_instruction).")
-    boolean noTemplate;
+    private boolean noTemplate;
 
     @Option(
             names = "--train-on-inputs",
@@ -60,10 +68,20 @@ final class AdapterOptions {
         return LoraSettings.of(rank, alpha, dropout, sites()).withPatterns(layers, ranks, alphas);
     }
 
-    private Set<Site> sites() {
-        if (targets == null) {
-            return LoraSettings.ALL_LINEAR;
-        }
+    /// @param shape the model
+    /// @param seed decides their values
+    /// @return new adapters, which change nothing yet
+    LoraState initial(ModelShape shape, long seed) {
+        return LoraState.initial(shape, lora(shape.layers().size()), seed);
+    }
+
+    /// @return how instruction rows are put
+    PromptStyle prompt() {
+        return noTemplate ? PromptStyle.PLAIN : PromptStyle.ALPACA;
+    }
+
+    /// @return the projections that get adapters
+    Set<Site> sites() {
         EnumSet<Site> sites = EnumSet.noneOf(Site.class);
         for (String name : targets) {
             if (name.isBlank()) {

@@ -3,7 +3,6 @@ package espalier.cli;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import espalier.bindings.PeakMemory;
 import espalier.engine.adapt.LoraState;
-import espalier.engine.adapt.PeftAdapter;
 import espalier.engine.model.ModelFolder;
 import espalier.engine.model.ModelShape;
 import espalier.engine.train.AdamW;
@@ -12,8 +11,6 @@ import espalier.engine.train.LoraTraining;
 import espalier.engine.train.RunFolder;
 import espalier.engine.weights.CheckpointWriter;
 import espalier.eval.data.PromptStyle;
-import espalier.eval.data.TrainingFile;
-import espalier.tokenizer.Tokenizer;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
@@ -24,16 +21,18 @@ import java.util.Optional;
 /// @param terminal where progress is shown
 /// @param options how to train
 /// @param adapters what to train
+/// @param prompt how instruction rows are put
 /// @param data files to learn from
-/// @param initial adapters to go on with; new ones if empty
+/// @param initial adapters to begin with
 /// @param merge whether the merged model is written
 /// @param memory bytes that may be used
 record AdapterTraining(
         Terminal terminal,
         TrainingOptions options,
         AdapterOptions adapters,
+        PromptStyle prompt,
         List<Path> data,
-        Optional<Path> initial,
+        InitialAdapters initial,
         boolean merge,
         long memory) {
     /// What was found.
@@ -47,11 +46,7 @@ record AdapterTraining(
     /// @param model that will be trained, or one of the same tokenizer and context
     /// @param folder where it lies
     PreparedData prepare(ModelFolder model, Path folder) throws IOException {
-        Tokenizer tokenizer = Tokenizer.load(folder);
-        TrainingFile.Options reading = PreparedData.reading(options, model.config(), tokenizer)
-                .withPrompt(adapters.noTemplate ? PromptStyle.PLAIN : PromptStyle.ALPACA)
-                .withTrainOnInputs(adapters.trainOnInputs);
-        PreparedData prepared = PreparedData.read(terminal, data, tokenizer, reading, options);
+        PreparedData prepared = PreparedData.read(terminal, data, model, folder, options, adapters, prompt);
         // What is wrong with these shall be known before long work, too.
         adapters.lora(model.model().shape().layers().size());
         return prepared;
@@ -70,7 +65,7 @@ record AdapterTraining(
             PreparedData prepared, ModelFolder base, Path baseFolder, Path out, RunFolder run, Stages stages)
             throws IOException {
         LoraTraining.Request training = new LoraTraining.Request(
-                initial(base.model().shape()),
+                initial.of(base.model().shape()),
                 prepared.settings(),
                 options.learningRate(prepared.settings().steps()),
                 options.optimiser(AdamW.Settings.DEFAULT),
@@ -111,9 +106,11 @@ record AdapterTraining(
         List<ObjectNode> measure(ObjectNode json) throws IOException;
     }
 
-    private LoraState initial(ModelShape shape) throws IOException {
-        return initial.isPresent()
-                ? PeftAdapter.read(initial.get(), shape).state()
-                : LoraState.initial(shape, adapters.lora(shape.layers().size()), options.seed);
+    /// Where adapters come from.
+    @FunctionalInterface
+    interface InitialAdapters {
+        /// @param shape of the model that is trained
+        /// @return adapters to begin with
+        LoraState of(ModelShape shape) throws IOException;
     }
 }

@@ -1,12 +1,12 @@
 package espalier.cli;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import espalier.engine.adapt.PeftAdapter;
 import espalier.engine.model.ModelFolder;
 import espalier.engine.train.RunFolder;
 import espalier.kernels.Ops;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Optional;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -89,8 +89,11 @@ final class FinetuneCommand extends JobCommand {
                 terminal(),
                 training,
                 adapters,
+                adapters.prompt(),
                 data,
-                Optional.ofNullable(initial),
+                shape -> initial == null
+                        ? adapters.initial(shape, training.seed)
+                        : PeftAdapter.read(initial, shape).state(),
                 !noMerge,
                 memory.bytes());
         try (RunFolder run = RunFolder.claim(out, running.opening());

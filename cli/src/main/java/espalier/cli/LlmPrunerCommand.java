@@ -8,24 +8,22 @@ import espalier.engine.prune.NormRule;
 import espalier.engine.prune.Pruned;
 import espalier.engine.prune.Pruning;
 import espalier.engine.prune.PruningMethod;
+import espalier.engine.train.RunConfig;
 import espalier.engine.train.RunFolder;
 import espalier.engine.weights.CheckpointWriter;
-import espalier.kernels.DType;
 import espalier.kernels.Ops;
 import java.io.IOException;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
-import picocli.CommandLine;
+import java.util.Set;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Option;
+import picocli.CommandLine.Model.CommandSpec;
 
-/// Makes a model smaller.
+/// `prune --method llm-pruner`: makes a model smaller at once, by scores.
 @Command(
         name = "prune",
         mixinStandardHelpOptions = true,
@@ -42,24 +40,7 @@ import picocli.CommandLine.Option;
             "",
             "The result is proved equal to the masked model before it gets its name.",
         })
-final class PruneCommand extends JobCommand {
-    @Option(
-            names = "--method",
-            paramLabel = "llm-pruner",
-            converter = MethodName.Converter.class,
-            defaultValue = "llm-pruner",
-            description = "How to choose what goes (default: ${DEFAULT-VALUE}).")
-    private MethodName method;
-
-    @Option(names = "--model", required = true, paramLabel = "FOLDER", description = "A Hugging Face model folder.")
-    private Path model;
-
-    @Option(names = "--out", required = true, paramLabel = "FOLDER", description = "The folder to make.")
-    private Path out;
-
-    @Mixin
-    private RunOptions running;
-
+final class LlmPrunerCommand extends PruneJob {
     @Mixin
     private SizeOptions size;
 
@@ -72,57 +53,38 @@ final class PruneCommand extends JobCommand {
     @Mixin
     private ScoringOptions scoring;
 
-    @Option(
-            names = "--dtype",
-            paramLabel = "bf16|f16|f32",
-            converter = ElementType.class,
-            description = "Type of the written weights (default: that of the source).")
-    private DType dtype;
-
-    @Mixin
-    private MemoryOption memory;
-
-    @Mixin
-    private ModelOptions options;
-
-    @Option(
-            names = "--recover",
-            paramLabel = "FILE",
-            description = "Then train adapters on this data and merge them, as finetune does with its --data; its other "
-                    + "options begin with --recover- here.")
-    private List<Path> recover = List.of();
-
-    @Mixin
-    private EvalOptions eval;
-
     private final TrainingOptions recovery = new TrainingOptions();
     private final AdapterOptions adapters = new AdapterOptions();
 
-    PruneCommand(Terminal terminal) {
+    LlmPrunerCommand(Terminal terminal) {
         super(terminal);
     }
 
-    /// @return this command as picocli knows it, with the options of the recovery
-    CommandLine line() {
-        CommandLine line = new CommandLine(this);
-        PrefixedOptions.add(line.getCommandSpec(), recovery, "recover-");
-        PrefixedOptions.add(line.getCommandSpec(), adapters, "recover-");
-        return line;
+    @Override
+    void borrow(CommandSpec command) {
+        new BorrowedOptions(recovery, "recover-").addTo(command);
+        new BorrowedOptions(adapters, "recover-").addTo(command);
     }
 
     @Override
     Result run() throws Exception {
         long start = System.nanoTime();
         checkOptions();
-        Folders.require(model);
-        for (Map.Entry<String, Path> read : filesRead().entrySet()) {
-            Folders.checkApart(out, read.getKey(), read.getValue());
+        checkPaths();
+        if (scoring.scores != null) {
+            checkApart("--scores", List.of(scoring.scores));
+        }
+        if (scoring.calibration != null) {
+            checkApart("--calibration", List.of(scoring.calibration));
         }
         RunFolder.Opening opening = running.opening();
         if (!recover.isEmpty()) {
             AdapterTraining training = new AdapterTraining(
-                    terminal(), recovery, adapters, recover, Optional.empty(), true, memory.bytes());
-            return new Recovery(this, model, out, training, eval).run(opening, options);
+                    terminal(), recovery, adapters, adapters.prompt(), recover,
+                    shape -> adapters.initial(shape, recovery.seed), true, memory.bytes());
+            try (RunFolder run = RunFolder.claim(out, opening); Ops ops = options.open()) {
+                return new Recovery(new OneShot(), model, out, training, eval).run(run, ops);
+            }
         }
         if (opening == RunFolder.Opening.RESUME || opening == RunFolder.Opening.RESUME_WITH_CHANGES) {
             throw usage("--resume needs --recover: pruning alone has no run to go on with");
@@ -137,21 +99,27 @@ final class PruneCommand extends JobCommand {
         }
     }
 
-    /// What lies outside the folder to make, by the option that names it.
-    private Map<String, Path> filesRead() {
-        Map<String, Path> files = new LinkedHashMap<>();
-        files.put("--model", model);
-        if (scoring.scores != null) {
-            files.put("--scores", scoring.scores);
+    /// A base that is there or not: a half of it is worth nothing.
+    private final class OneShot implements Recovery.SmallerModel {
+        @Override
+        public RunConfig origin(ModelFolder dense) throws IOException {
+            ObjectNode origin = Json.object();
+            Pruning.origin(dense, method(dense.model().shape()), Optional.ofNullable(dtype)).forEach(origin::put);
+            return new RunConfig(origin, Set.of());
         }
-        if (scoring.calibration != null) {
-            files.put("--calibration", scoring.calibration);
+
+        @Override
+        public ObjectNode in(RunFolder run, RunConfig origin, Ops ops) throws IOException {
+            Optional<ObjectNode> made = run.base(origin.json());
+            if (made.isPresent()) {
+                return made.get();
+            }
+            long start = System.nanoTime();
+            Pruned pruned = prune(ops, run.baseFolder(), false);
+            ObjectNode result = PruneResult.of(model, pruned, (System.nanoTime() - start) * 1e-9).json();
+            run.baseMade(result);
+            return result;
         }
-        recover.forEach(file -> files.put("--recover", file));
-        if (eval.given()) {
-            files.put("--eval-data", eval.data);
-        }
-        return files;
     }
 
     /// Prunes as the options say, and only that: whatever follows works on the folder.
@@ -160,7 +128,7 @@ final class PruneCommand extends JobCommand {
     /// @param target the folder to make, checked
     /// @param overwrite whether it is replaced if it exists
     /// @return what was written
-    Pruned prune(Ops ops, Path target, boolean overwrite) throws IOException {
+    private Pruned prune(Ops ops, Path target, boolean overwrite) throws IOException {
         try (ModelFolder base = ModelFolder.open(model, ops);
                 PruneProgress progress = new PruneProgress(terminal(), target)) {
             Pruning.Request request = new Pruning.Request(
@@ -172,30 +140,12 @@ final class PruneCommand extends JobCommand {
         }
     }
 
-    /// @param ops the backend
-    /// @return all that decides about what [#prune] writes
-    ObjectNode origin(Ops ops) throws IOException {
-        try (ModelFolder base = ModelFolder.open(model, ops)) {
-            ObjectNode origin = Json.object();
-            Pruning.origin(base, method(base.model().shape()), Optional.ofNullable(dtype)).forEach(origin::put);
-            return origin;
-        }
-    }
-
-    private PruningMethod method(ModelShape shape) throws IOException {
-        return switch (method) {
-            case LLM_PRUNER -> llmPruner(shape);
-        };
-    }
-
     private void checkOptions() {
         boolean layerMode = widths.mode == WidthOptions.Mode.LAYER;
         if (recover.isEmpty() && (eval.given() || hasOption("--recover-"))) {
             throw usage("--eval-data and --recover-... need --recover");
         }
-        if (!eval.given() && hasOption("--eval-")) {
-            throw usage("--eval-... need --eval-data");
-        }
+        checkEval();
         if (layerMode ? size.given() : size.target().isEmpty()) {
             throw usage(layerMode
                     ? "--mode layer takes --keep-layers, not --ratio, --target-prunable or --target-total"
@@ -215,7 +165,7 @@ final class PruneCommand extends JobCommand {
         }
     }
 
-    private PruningMethod llmPruner(ModelShape shape) throws IOException {
+    private PruningMethod method(ModelShape shape) throws IOException {
         int layers = shape.layers().size();
         if (widths.mode == WidthOptions.Mode.LAYER) {
             return new PruningMethod.FirstLayers(widths.keptLayers(layers));

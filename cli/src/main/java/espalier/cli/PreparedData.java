@@ -2,11 +2,13 @@ package espalier.cli;
 
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import espalier.engine.model.ModelFolder;
 import espalier.engine.train.AdamW;
 import espalier.engine.train.Example;
 import espalier.engine.train.Examples;
 import espalier.engine.train.TrainingSettings;
 import espalier.engine.weights.PretrainedConfig;
+import espalier.eval.data.PromptStyle;
 import espalier.eval.data.Split;
 import espalier.eval.data.TrainingData;
 import espalier.eval.data.TrainingFile;
@@ -61,6 +63,27 @@ record PreparedData(
         TrainingFile.Options reading = reading(Math.min(options.maxLength, config.maxPositions()), config, tokenizer)
                 .withRecogniseSpecials(!options.plainSpecials);
         return options.format == null ? reading : reading.withFormat(options.format);
+    }
+
+    /// Reads what adapters of a model learn from.
+    ///
+    /// @param model that will be trained, or one of the same tokenizer and context
+    /// @param folder where it lies
+    /// @param prompt how instruction rows are put
+    static PreparedData read(
+            Terminal terminal,
+            List<Path> files,
+            ModelFolder model,
+            Path folder,
+            TrainingOptions options,
+            AdapterOptions adapters,
+            PromptStyle prompt)
+            throws IOException {
+        Tokenizer tokenizer = Tokenizer.load(folder);
+        TrainingFile.Options reading = reading(options, model.config(), tokenizer)
+                .withPrompt(prompt)
+                .withTrainOnInputs(adapters.trainOnInputs);
+        return read(terminal, files, tokenizer, reading, options);
     }
 
     /// Reads the files, one after the other, and holds some rows out.
