@@ -1,6 +1,8 @@
 package espalier.cli;
 
 import espalier.engine.adapt.LoraSettings;
+import espalier.engine.adapt.LoraState;
+import espalier.engine.model.ModelShape;
 import espalier.engine.model.Site;
 import espalier.engine.weights.ModelPrompt;
 import espalier.eval.data.PromptStyle;
@@ -15,28 +17,33 @@ import picocli.CommandLine.Option;
 /// Which adapters are trained, and on what of an instruction: the options of `finetune` beside [TrainingOptions], and
 /// with a prefix those of `prune --recover`.
 final class AdapterOptions {
-    @Option(names = "--lora-rank", paramLabel = "R", defaultValue = "8", description = "Rank (default: 8).")
+    @Option(
+            names = "--lora-rank",
+            paramLabel = "R",
+            defaultValue = "8",
+            description = "Rank (default: ${DEFAULT-VALUE}).")
     private int rank;
 
     @Option(
             names = "--lora-alpha",
             paramLabel = "A",
             defaultValue = "16",
-            description = "Alpha; adapters are scaled by alpha / rank (default: 16).")
+            description = "Alpha; adapters are scaled by alpha / rank (default: ${DEFAULT-VALUE}).")
     private double alpha;
 
     @Option(
             names = "--lora-dropout",
             paramLabel = "P",
             defaultValue = "0.05",
-            description = "Share of an adapter's input that is dropped in training (default: 0.05).")
+            description = "Share of an adapter's input that is dropped in training (default: ${DEFAULT-VALUE}).")
     private double dropout;
 
     @Option(
             names = "--targets",
             paramLabel = "NAMES",
             split = ",",
-            description = "Projections that get adapters, e.g. q_proj,v_proj or q,v (default: all seven).")
+            defaultValue = "q,k,v,o,gate,up,down",
+            description = "Projections that get adapters, e.g. q_proj,v_proj or q,v (default: ${DEFAULT-VALUE}).")
     private String[] targets;
 
     @Option(
@@ -109,10 +116,22 @@ final class AdapterOptions {
         return LoraSettings.of(rank, alpha, dropout, sites()).withPatterns(layers, ranks, alphas);
     }
 
-    private Set<Site> sites() {
-        if (targets == null) {
-            return LoraSettings.ALL_LINEAR;
-        }
+    /// @param shape the model
+    /// @param seed decides their values
+    /// @return new adapters, which change nothing yet
+    LoraState initial(ModelShape shape, long seed) {
+        return LoraState.initial(shape, lora(shape.layers().size()), seed);
+    }
+
+    /// @param usual how instruction rows are put
+    /// @return that, unless options want no template
+    Rows rows(PromptStyle usual) {
+        PromptStyle style = noTemplate ? PromptStyle.PLAIN : usual;
+        return new Rows(style, style.carried().isPresent() ? PrefixOption.Mode.TRAIN.optionName() : ModelPrefix.ABSENT);
+    }
+
+    /// @return the projections that get adapters
+    Set<Site> sites() {
         EnumSet<Site> sites = EnumSet.noneOf(Site.class);
         for (String name : targets) {
             if (name.isBlank()) {

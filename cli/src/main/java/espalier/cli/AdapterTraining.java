@@ -2,8 +2,9 @@ package espalier.cli;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import espalier.bindings.PeakMemory;
+import espalier.cli.report.Report;
+import espalier.cli.report.TrainingReport;
 import espalier.engine.adapt.LoraState;
-import espalier.engine.adapt.PeftAdapter;
 import espalier.engine.model.ModelFolder;
 import espalier.engine.model.ModelShape;
 import espalier.engine.train.AdamW;
@@ -11,9 +12,6 @@ import espalier.engine.train.Finetuning;
 import espalier.engine.train.LoraTraining;
 import espalier.engine.train.RunFolder;
 import espalier.engine.weights.CheckpointWriter;
-import espalier.engine.weights.ModelPrompt;
-import espalier.eval.data.TrainingFile;
-import espalier.tokenizer.Tokenizer;
 import java.io.IOException;
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
@@ -26,16 +24,18 @@ import java.util.Optional;
 /// @param terminal where progress is shown
 /// @param options how to train
 /// @param adapters what to train
+/// @param prompt how instruction rows are put
 /// @param data files to learn from
-/// @param initial adapters to go on with; new ones if empty
+/// @param initial adapters to begin with
 /// @param merge whether the merged model is written
 /// @param memory bytes that may be used
 record AdapterTraining(
         Terminal terminal,
         TrainingOptions options,
         AdapterOptions adapters,
+        Optional<AdapterOptions.Rows> rows,
         List<Path> data,
-        Optional<Path> initial,
+        InitialAdapters initial,
         boolean merge,
         long memory) {
     private static final String PREFIX = "prefix";
@@ -51,22 +51,10 @@ record AdapterTraining(
     ///
     /// @param model that will be trained, or one of the same tokenizer and context
     /// @param folder where it lies
-    /// @param prompt that the model which will be trained carries
-    PreparedData prepare(ModelFolder model, Path folder, Optional<ModelPrompt> prompt) throws IOException {
-        Tokenizer tokenizer = Tokenizer.load(folder);
-        AdapterOptions.Rows rows = adapters.rows(prompt, folder);
-        TrainingFile.Options reading = PreparedData.reading(options, rows.style(), model.config(), tokenizer)
-                .withTrainOnInputs(adapters.trainOnInputs);
-        prompt.ifPresent(carried -> LOG.log(
-                Level.INFO,
-                "prefix %s: rows are made %s the %s prompt of the model, with at most %d tokens".formatted(
-                        rows.prefix(),
-                        rows.style().carried().isPresent() ? "with" : "without",
-                        carried.style(),
-                        reading.maxLength())));
-        PreparedData prepared = PreparedData.read(terminal, data, tokenizer, reading, options);
-        prepared.described().put("template", rows.style().optionName());
-        prepared.described().put(PREFIX, rows.prefix());
+    PreparedData prepare(ModelFolder model, Path folder) throws IOException {
+        AdapterOptions.Rows wanted =
+                rows.orElseGet(() -> adapters.rows(model.config().prompt(), folder));
+        PreparedData prepared = PreparedData.read(terminal, data, model, folder, options, adapters, wanted);
         // What is wrong with these shall be known before long work, too.
         adapters.lora(model.model().shape().layers().size());
         return prepared;
@@ -85,7 +73,7 @@ record AdapterTraining(
             PreparedData prepared, ModelFolder base, Path baseFolder, Path out, RunFolder run, Stages stages)
             throws IOException {
         LoraTraining.Request training = new LoraTraining.Request(
-                initial(base.model().shape()),
+                initial.of(base.model().shape()),
                 prepared.settings(),
                 options.learningRate(prepared.settings().steps()),
                 options.optimiser(AdamW.Settings.DEFAULT),
@@ -112,7 +100,7 @@ record AdapterTraining(
         json.put(PREFIX, prepared.described().get(PREFIX).textValue());
         List<ObjectNode> measured = stages.measure(json);
         json.put("peak_bytes", PeakMemory.bytes());
-        frame.report("Fine-tuning", json, measured);
+        frame.report(stages.report(frame, json, measured));
         return Optional.of(new Done(json, measured));
     }
 
@@ -125,11 +113,21 @@ record AdapterTraining(
         /// @param json what was found so far
         /// @return a row for each stage: stage, parameters, perplexity, seconds
         List<ObjectNode> measure(ObjectNode json) throws IOException;
+
+        /// @param frame of the training
+        /// @param json what was found
+        /// @param measured from [#measure]
+        /// @return the page of the whole run
+        default Report report(TrainingRun frame, ObjectNode json, List<ObjectNode> measured) throws IOException {
+            return TrainingReport.of(frame.title("Fine-tuning"), frame.held(json), measured);
+        }
     }
 
-    private LoraState initial(ModelShape shape) throws IOException {
-        return initial.isPresent()
-                ? PeftAdapter.read(initial.get(), shape).state()
-                : LoraState.initial(shape, adapters.lora(shape.layers().size()), options.seed);
+    /// Where adapters come from.
+    @FunctionalInterface
+    interface InitialAdapters {
+        /// @param shape of the model that is trained
+        /// @return adapters to begin with
+        LoraState of(ModelShape shape) throws IOException;
     }
 }

@@ -6,17 +6,24 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import espalier.bindings.PeakMemory;
 import espalier.cli.report.DemoPlot;
 import espalier.cli.report.DemoStage;
+import espalier.engine.adapt.LoraMerge;
+import espalier.engine.adapt.PeftAdapter;
 import espalier.engine.generate.SamplingOptions;
+import espalier.engine.model.ModelFolder;
+import espalier.engine.model.ModelShape;
+import espalier.engine.model.Probe;
 import espalier.engine.train.RunFolder;
+import espalier.engine.weights.CheckpointWriter;
 import espalier.engine.weights.FileHash;
 import espalier.engine.weights.TemporaryFolder;
 import espalier.kernels.Ops;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
-import java.util.stream.Stream;
+import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -33,8 +40,10 @@ import picocli.CommandLine.Option;
             "Examples:",
             "  espalier demo",
             "  espalier demo --ratio 0.5 --steps 300 --out X",
+            "  espalier demo --method nuteprune --sparsity 0.3 --out X",
             "",
-            "It does what prune --recover does with any other model. Takes one or two minutes on two cores.",
+            "It does what prune --recover does with any other model. Takes one or two minutes on two cores,",
+            "up to three where masks are trained.",
         })
 final class DemoCommand extends JobCommand {
     /// Options that `prune` takes under the same names.
@@ -46,10 +55,14 @@ final class DemoCommand extends JobCommand {
     private static final int SAMPLE_TOKENS = 80;
     private static final double TEMPERATURE = 0.5;
     private static final double TOP_P = 0.9;
+    private static final double RATIO = 0.35;
+    private static final double SPARSITY = 0.3;
+    private static final long RECOVERY_STEPS = 120;
+    private static final long MASKED_STEPS = 210;
 
     @Option(
             names = "--method",
-            paramLabel = "llm-pruner",
+            paramLabel = "llm-pruner|nuteprune|compresso",
             converter = MethodName.Converter.class,
             defaultValue = "llm-pruner",
             description = "How to choose what goes (default: ${DEFAULT-VALUE}).")
@@ -68,16 +81,21 @@ final class DemoCommand extends JobCommand {
     @Option(
             names = "--ratio",
             paramLabel = "R",
-            defaultValue = "0.35",
-            description = "Share of heads and channels to cut in each layer, in [0, 1) (default: ${DEFAULT-VALUE}).")
-    private double ratio;
+            description = "llm-pruner: share of heads and channels to cut in each layer, in [0, 1) (default: 0.35).")
+    private Double ratio;
+
+    @Option(
+            names = "--sparsity",
+            paramLabel = "S",
+            description = "nuteprune, compresso: share of the prunable parameters to remove, in (0, 1) (default: 0.3).")
+    private Double sparsity;
 
     @Option(
             names = "--steps",
             paramLabel = "N",
-            defaultValue = "120",
-            description = "Steps of the recovery (default: ${DEFAULT-VALUE}).")
-    private long steps;
+            description = "llm-pruner: steps of the recovery (default: 120); else those in which masks are trained "
+                    + "(default: 210), and 3/7 as many of the recovery.")
+    private Long steps;
 
     @Option(
             names = "--seed",
@@ -100,14 +118,14 @@ final class DemoCommand extends JobCommand {
     Result run() throws Exception {
         long start = System.nanoTime();
         plot.check();
+        checkOptions();
         try (TemporaryFolder files =
                 TemporaryFolder.create(Path.of(System.getProperty("java.io.tmpdir")), "espalier-demo")) {
             EmbeddedModel embedded = EmbeddedModel.unpack(files.path());
-            PruneCommand prune = new PruneCommand(terminal());
-            prune.line().setExpandAtFiles(false).parseArgs(arguments(embedded));
-            ObjectNode made = prune.run().json();
+            ObjectNode made = prune(arguments(embedded));
             try (Ops ops = options.open()) {
-                List<DemoStage> stages = stages(embedded, made.get("rows"), ops);
+                List<Path> folders = List.of(embedded.folder(), pruned(files.path(), ops), out);
+                List<DemoStage> stages = stages(folders, made.get("rows"), ops);
                 ObjectNode json = describe(stages, made, embedded, ops);
                 json.put("seconds", (System.nanoTime() - start) * 1e-9);
                 json.put("peak_bytes", PeakMemory.bytes());
@@ -117,35 +135,93 @@ final class DemoCommand extends JobCommand {
         }
     }
 
+    private void checkOptions() {
+        boolean atOnce = method == MethodName.LLM_PRUNER;
+        if (atOnce ? sparsity != null : ratio != null) {
+            throw usage("--method %s does not take %s".formatted(
+                    method.optionName(), atOnce ? "--sparsity" : "--ratio"));
+        }
+    }
+
+    private ObjectNode prune(List<String> arguments) throws Exception {
+        CommandLine line = PruneCommand.line(terminal(), arguments).setExpandAtFiles(false);
+        line.parseArgs(arguments.toArray(String[]::new));
+        PruneJob job = line.getCommand();
+        return job.run().json();
+    }
+
+    /// @return share of heads and channels, or of the prunable parameters
+    private double size() {
+        return switch (method) {
+            case LLM_PRUNER -> ratio == null ? RATIO : ratio;
+            case NUTEPRUNE, COMPRESSO -> sparsity == null ? SPARSITY : sparsity;
+        };
+    }
+
     /// What a user would give to `prune` for the same. A model of a few million parameters takes a higher learning rate
     /// than one of billions.
-    private String[] arguments(EmbeddedModel embedded) {
-        Stream<String> fixed = Stream.of(
+    private List<String> arguments(EmbeddedModel embedded) {
+        List<String> arguments = new ArrayList<>(given(PASSED_ON));
+        arguments.addAll(List.of(
                 "--model=" + embedded.folder(),
                 "--out=" + out,
-                "--ratio=" + ratio,
                 "--seed=" + seed,
-                "--calibration=" + embedded.recovery(),
-                "--samples=32",
-                "--tokens=128",
                 "--recover=" + embedded.recovery(),
-                "--recover-steps=" + steps,
                 "--recover-seed=" + seed,
                 "--recover-batch=8",
                 "--recover-max-length=" + WINDOW,
-                "--recover-lora-rank=16",
-                "--recover-lora-alpha=32",
-                "--recover-lora-dropout=0",
                 "--recover-lr=2e-3",
                 "--recover-eval-every=20",
                 "--eval-data=" + embedded.heldAside(),
                 "--eval-documents",
-                "--eval-window=" + WINDOW);
-        return Stream.concat(fixed, given(PASSED_ON).stream()).toArray(String[]::new);
+                "--eval-window=" + WINDOW));
+        switch (method) {
+            case LLM_PRUNER -> arguments.addAll(List.of(
+                    "--ratio=" + size(),
+                    "--calibration=" + embedded.recovery(),
+                    "--samples=32",
+                    "--tokens=128",
+                    "--recover-steps=" + (steps == null ? RECOVERY_STEPS : steps),
+                    "--recover-lora-rank=16",
+                    "--recover-lora-alpha=32",
+                    "--recover-lora-dropout=0"));
+            case NUTEPRUNE, COMPRESSO -> {
+                long masked = steps == null ? MASKED_STEPS : steps;
+                arguments.addAll(List.of(
+                        "--sparsity=" + size(),
+                        "--data=" + embedded.recovery(),
+                        "--steps=" + masked,
+                        "--batch=8",
+                        "--max-length=" + WINDOW,
+                        "--lr=2e-3",
+                        "--lora-rank=16",
+                        "--lora-alpha=32",
+                        "--recover-steps=" + Math.max(1, 3 * masked / 7),
+                        "--recover-schedule=linear",
+                        "--recover-targets=q,k,v,o,gate,up,down"));
+            }
+        }
+        return arguments;
     }
 
-    private List<DemoStage> stages(EmbeddedModel embedded, JsonNode rows, Ops ops) throws IOException {
-        List<Path> folders = List.of(embedded.folder(), RunFolder.baseFolder(out), out);
+    /// @param files where a folder may be made
+    /// @return the model before the recovery, with the adapters that were trained beside masks
+    private Path pruned(Path files, Ops ops) throws IOException {
+        Path base = RunFolder.baseFolder(out);
+        Path adapter = base.resolve(MaskRun.ADAPTER);
+        if (!Files.exists(adapter)) {
+            return base;
+        }
+        Path merged = files.resolve("pruned");
+        try (ModelFolder model = ModelFolder.open(base, ops)) {
+            ModelShape shape = model.model().shape();
+            LoraMerge.write(model, PeftAdapter.read(adapter, shape).state(), new LoraMerge.Request(
+                    merged, CheckpointWriter.Options.DEFAULT, List.of(), Probe.of(shape)));
+        }
+        return merged;
+    }
+
+    private List<DemoStage> stages(List<Path> folders, JsonNode rows, Ops ops) throws IOException {
         List<String> names = List.of("before", "pruned", "recovered");
         DecodeTurns turns =
                 new DecodeTurns(PROMPT, new SamplingOptions(TEMPERATURE, 0, TOP_P, seed), SAMPLE_TOKENS);
@@ -171,7 +247,7 @@ final class DemoCommand extends JobCommand {
         ObjectNode json = Json.object();
         json.put("method", method.optionName());
         json.put("out", out.toString());
-        json.put("ratio", ratio);
+        json.put(sizeName(), size());
         json.put("steps", made.get("recovery").get("steps").longValue());
         json.put("prompt", PROMPT);
         ArrayNode rows = json.putArray("rows");
@@ -202,12 +278,17 @@ final class DemoCommand extends JobCommand {
         return json;
     }
 
-    private static String about(ObjectNode json) {
+    private String sizeName() {
+        return method == MethodName.LLM_PRUNER ? "ratio" : "sparsity";
+    }
+
+    private String about(ObjectNode json) {
         String about =
-                "%s at ratio %s, then %d steps of LoRA; perplexity on stories held aside; %s kernels, %d threads";
+                "%s at %s %s, then %d steps of LoRA; perplexity on stories held aside; %s kernels, %d threads";
         return about.formatted(
                 json.get("method").textValue(),
-                json.get("ratio").asText(),
+                sizeName(),
+                json.get(sizeName()).asText(),
                 json.get("steps").longValue(),
                 json.get("backend").textValue(),
                 json.get("threads").intValue());

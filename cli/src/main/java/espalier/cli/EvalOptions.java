@@ -2,9 +2,13 @@ package espalier.cli;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import espalier.engine.Progress;
+import espalier.engine.adapt.LoraWeights;
+import espalier.engine.adapt.PeftAdapter;
 import espalier.engine.model.Architecture;
+import espalier.engine.model.Gates;
 import espalier.engine.model.ModelFolder;
 import espalier.engine.model.ModelSize;
+import espalier.engine.model.Pass;
 import espalier.engine.weights.ModelPrompt;
 import espalier.eval.EngineLanguageModel;
 import espalier.eval.Perplexity;
@@ -65,8 +69,30 @@ final class EvalOptions {
         /// @param seconds that the stage took to make
         /// @return `stage`, `parameters`, `perplexity`, `seconds`, how it was measured, and the prefix
         ObjectNode measure(String stage, Path folder, double seconds, Ops ops, Terminal terminal) throws IOException {
+            try (ModelFolder model = ModelFolder.open(folder, ops)) {
+                Pass plain = Pass.plain(model.model().shape().layers().size());
+                return measure(stage, model, folder, plain, seconds, terminal);
+            }
+        }
+
+        /// The same of a model with an adapter, as if it were merged.
+        ///
+        /// @param adapter its folder
+        ObjectNode measure(
+                String stage, Path folder, Path adapter, double seconds, Ops ops, Terminal terminal)
+                throws IOException {
             try (ModelFolder model = ModelFolder.open(folder, ops);
-                    EngineLanguageModel plain = new EngineLanguageModel(model.model());
+                    LoraWeights weights = LoraWeights.frozen(
+                            PeftAdapter.read(adapter, model.model().shape()).state(), ops)) {
+                Gates open = Gates.open(model.model().shape().layers().size());
+                return measure(stage, model, folder, Pass.frozen(open, weights.adapters()), seconds, terminal);
+            }
+        }
+
+        private ObjectNode measure(
+                String stage, ModelFolder model, Path folder, Pass pass, double seconds, Terminal terminal)
+                throws IOException {
+            try (EngineLanguageModel plain = new EngineLanguageModel(model.model(), pass);
                     ProgressMeter meter = new ProgressMeter(terminal, "windows of the " + stage + " model")) {
                 ModelPrefix prefix =
                         ModelPrefix.of(Optional.empty(), model.config().prompt(), folder, tokenizer, beginId);

@@ -1,6 +1,7 @@
 package espalier.cli;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import espalier.engine.adapt.PeftAdapter;
 import espalier.engine.model.ModelFolder;
 import espalier.engine.train.RunFolder;
 import espalier.kernels.Ops;
@@ -89,14 +90,17 @@ final class FinetuneCommand extends JobCommand {
                 terminal(),
                 training,
                 adapters,
+                Optional.empty(),
                 data,
-                Optional.ofNullable(initial),
+                shape -> initial == null
+                        ? adapters.initial(shape, training.seed)
+                        : PeftAdapter.read(initial, shape).state(),
                 !noMerge,
                 memory.bytes());
         try (RunFolder run = RunFolder.claim(out, running.opening());
                 Ops ops = options.open();
                 ModelFolder base = ModelFolder.open(model, ops)) {
-            PreparedData prepared = job.prepare(base, model, base.config().prompt());
+            PreparedData prepared = job.prepare(base, model);
             base.checkpoint().checkFinite(bytes -> {});
             return job.run(prepared, base, model, out, run, AdapterTraining.Stages.NONE)
                     .map(done -> result(done.json(), ops))

@@ -3,6 +3,7 @@ package espalier.cli;
 import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
+import java.util.List;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ParameterException;
@@ -25,7 +26,7 @@ public final class Main {
     static int run(String[] arguments, Terminal terminal) {
         CommandLine line = new CommandLine(new Root())
                 .addSubcommand(new DemoCommand(terminal))
-                .addSubcommand(new PruneCommand(terminal).line())
+                .addSubcommand(PruneCommand.line(terminal, ofPrune(arguments)))
                 .addSubcommand(new FinetuneCommand(terminal))
                 .addSubcommand(new PretrainCommand(terminal))
                 .addSubcommand(new PerplexityCommand(terminal))
@@ -52,6 +53,11 @@ public final class Main {
         } catch (OutOfMemoryError | StackOverflowError e) {
             return Errors.report(e, false, terminal.err());
         }
+    }
+
+    /// @return what `prune` is given, if it is that
+    private static List<String> ofPrune(String[] arguments) {
+        return arguments.length > 0 && arguments[0].equals("prune") ? List.of(arguments) : List.of();
     }
 
     private static int failure(Exception e, CommandLine failed, Terminal terminal) {

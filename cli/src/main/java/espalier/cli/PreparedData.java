@@ -2,6 +2,7 @@ package espalier.cli;
 
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import espalier.engine.model.ModelFolder;
 import espalier.engine.train.AdamW;
 import espalier.engine.train.Example;
 import espalier.engine.train.Examples;
@@ -68,6 +69,33 @@ record PreparedData(
         TrainingFile.Options reading = longest.withMaxLength(Math.min(options.maxLength(before), context))
                 .withRecogniseSpecials(!options.plainSpecials);
         return options.format == null ? reading : reading.withFormat(options.format);
+    }
+
+    /// Reads what adapters of a model learn from.
+    ///
+    /// @param model that will be trained, or one of the same tokenizer and context
+    /// @param folder where it lies
+    /// @param rows how rows become text
+    static PreparedData read(
+            Terminal terminal,
+            List<Path> files,
+            ModelFolder model,
+            Path folder,
+            TrainingOptions options,
+            AdapterOptions adapters,
+            AdapterOptions.Rows rows)
+            throws IOException {
+        Tokenizer tokenizer = Tokenizer.load(folder);
+        TrainingFile.Options reading = reading(options, rows.style(), model.config(), tokenizer)
+                .withTrainOnInputs(adapters.trainOnInputs);
+        if (!rows.prefix().equals(ModelPrefix.ABSENT)) {
+            LOG.log(Level.INFO, "prefix %s: rows are made %s a prompt, with at most %d tokens".formatted(
+                    rows.prefix(), rows.style().carried().isPresent() ? "with" : "without", reading.maxLength()));
+        }
+        PreparedData prepared = read(terminal, files, tokenizer, reading, options);
+        prepared.described().put("template", rows.style().optionName());
+        prepared.described().put("prefix", rows.prefix());
+        return prepared;
     }
 
     /// Reads the files, one after the other, and holds some rows out.

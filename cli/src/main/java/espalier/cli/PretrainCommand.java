@@ -2,6 +2,7 @@ package espalier.cli;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import espalier.bindings.PeakMemory;
+import espalier.cli.report.TrainingReport;
 import espalier.engine.model.InitialWeights;
 import espalier.engine.train.AdamW;
 import espalier.engine.train.Pretraining;
@@ -131,7 +132,7 @@ final class PretrainCommand extends JobCommand {
             json.put("trained_parameters", request.training().parameters());
             prepared.putRows(json);
             json.put("peak_bytes", PeakMemory.bytes());
-            frame.report("Pretraining", json, List.of());
+            frame.report(TrainingReport.of(frame.title("Pretraining"), frame.held(json), List.of()));
             json.put("out", out.toString());
             ModelOptions.describe(json, ops);
             return new Result(json, FinetuneCommand.summary(out, json));

@@ -5,6 +5,7 @@ import espalier.engine.train.LearningRate;
 import espalier.engine.train.TrainingSettings;
 import espalier.eval.data.TrainingFormat;
 import java.util.Locale;
+import java.util.Objects;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.TypeConversionException;
@@ -15,6 +16,7 @@ final class TrainingOptions {
     private static final int PAPER_LENGTH = 256;
     private static final int PAPER_WARMUP = 100;
     private static final int PAPER_VALIDATION_ROWS = 2000;
+    private static final int PAPER_EPOCHS = 2;
 
     @Option(names = "--steps", paramLabel = "N", description = "Steps of the optimiser (default: --epochs of the data).")
     private Long steps;
@@ -30,14 +32,14 @@ final class TrainingOptions {
             paramLabel = "B",
             defaultValue = "64",
             description = "Sequences of a step (default: ${DEFAULT-VALUE}).")
-    private int batch;
+    private Integer batch;
 
     @Option(
             names = "--micro-batch",
             paramLabel = "b",
             defaultValue = "4",
             description = "Sequences that are run at once (default: ${DEFAULT-VALUE}).")
-    private int microBatch;
+    private Integer microBatch;
 
     @Option(
             names = "--max-length",
@@ -78,7 +80,7 @@ final class TrainingOptions {
             names = "--clip",
             paramLabel = "C",
             defaultValue = "1",
-            description = "Largest norm of the gradient, 0 for any (default: 1).")
+            description = "Largest norm of the gradient, 0 for any (default: ${DEFAULT-VALUE}).")
     private double clip;
 
     @Option(
@@ -114,8 +116,39 @@ final class TrainingOptions {
             description = "What the data are (default: told by each file's name and content).")
     TrainingFormat format;
 
-    @Option(names = "--seed", paramLabel = "S", defaultValue = "42", description = "Seed of all draws (default: 42).")
-    long seed;
+    @Option(
+            names = "--seed",
+            paramLabel = "S",
+            defaultValue = "42",
+            description = "Seed of all draws (default: ${DEFAULT-VALUE}).")
+    Long seed;
+
+    private final int usualEpochs;
+
+    /// Those of LLM-Pruner's paper.
+    TrainingOptions() {
+        this(PAPER_EPOCHS);
+    }
+
+    /// @param usualEpochs how often a run goes through its data that says nothing of its length
+    TrainingOptions(int usualEpochs) {
+        this.usualEpochs = usualEpochs;
+    }
+
+    /// @param usual steps of the run, if nothing is said of its length
+    void stepsUnlessGiven(long usual) {
+        if (steps == null && epochs == null) {
+            steps = usual;
+        }
+    }
+
+    /// Takes batch, micro-batch, length and seed from other options where these have none.
+    void complete(TrainingOptions other) {
+        batch = Objects.requireNonNullElse(batch, other.batch);
+        microBatch = Objects.requireNonNullElse(microBatch, other.microBatch);
+        maxLength = Objects.requireNonNullElse(maxLength, other.maxLength);
+        seed = Objects.requireNonNullElse(seed, other.seed);
+    }
 
     /// @param examples that are learnt from
     TrainingSettings settings(int examples) {
@@ -129,7 +162,7 @@ final class TrainingOptions {
             throw new IllegalArgumentException("batch must be positive, got " + batch);
         }
         long perEpoch = (examples + batch - 1L) / batch;
-        long total = steps != null ? steps : perEpoch * (epochs == null ? 2 : epochs);
+        long total = steps != null ? steps : perEpoch * (epochs == null ? usualEpochs : epochs);
         return new TrainingSettings(total, batch, microBatch, seed, clip, evalEvery, saveEvery);
     }
 

@@ -4,7 +4,6 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import espalier.cli.report.HtmlReport;
 import espalier.cli.report.Report;
 import espalier.cli.report.Run;
-import espalier.cli.report.TrainingReport;
 import espalier.engine.train.RunFolder;
 import espalier.engine.train.TrainingWatch;
 import espalier.engine.weights.CannotWriteException;
@@ -47,13 +46,6 @@ record TrainingRun(Terminal terminal, RunFolder run, Path out) {
             }
             return result;
         }
-    }
-
-    /// @param what was done, e.g. "Fine-tuning"
-    /// @param result its keys
-    /// @param stages rows that were measured
-    void report(String what, ObjectNode result, List<ObjectNode> stages) throws IOException {
-        report(TrainingReport.of(title(what), held(result), stages));
     }
 
     /// @param page written into the run directory

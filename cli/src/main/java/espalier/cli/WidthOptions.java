@@ -132,7 +132,10 @@ final class WidthOptions {
         return layers != null ? checked("--layers", layers, layerCount) : new LayerRange(0, layerCount);
     }
 
-    private static LayerRange checked(String option, LayerRange range, int layerCount) {
+    /// @param option that names the layers
+    /// @return the layers
+    /// @throws IllegalArgumentException naming the option, if they reach beyond the model
+    static LayerRange checked(String option, LayerRange range, int layerCount) {
         if (range.end() > layerCount) {
             throw new IllegalArgumentException(
                     "%s %s reaches beyond the model's %d layers".formatted(option, range, layerCount));

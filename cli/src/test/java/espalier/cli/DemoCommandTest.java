@@ -73,6 +73,15 @@ class DemoCommandTest {
     }
 
     @Test
+    void sizesBelongToTheirMethods() throws IOException {
+        String help = " (see espalier demo --help)";
+        demo("--sparsity", 0.3).refused("--method llm-pruner does not take --sparsity" + help);
+        demo("--method", "nuteprune", "--ratio", 0.3).refused("--method nuteprune does not take --ratio" + help);
+        demo("--method", "compresso", "--sparsity", 1).refused("--sparsity is 1.0, expected a number in (0, 1)");
+        assertFalse(Files.exists(folder.resolve("out")));
+    }
+
+    @Test
     void theTextsShareNoStory() throws IOException {
         Path model = Files.createDirectory(folder.resolve("unpacked"));
         EmbeddedModel embedded = EmbeddedModel.unpack(model);

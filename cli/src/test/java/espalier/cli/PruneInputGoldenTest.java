@@ -109,7 +109,7 @@ class PruneInputGoldenTest {
         "--reduction, second, 'reduction second is refused: which matrix the release finds at that position is not"
                 + " established; name one instead: q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj,"
                 + " embed_tokens, lm_head, norm'",
-        "--method, nuteprune, '''nuteprune'' is not a method; there is llm-pruner'",
+        "--method, magnitude, '''magnitude'' is not a method; there are llm-pruner, nuteprune, compresso'",
         "--mode, head, '''head'' is not a mode; there are block, channel and layer'",
         "--ranking, all, '''all'' is not a ranking; there are local and global'",
         "--norm, none, '''none'' is not a rule for norms; there are released and exact'",

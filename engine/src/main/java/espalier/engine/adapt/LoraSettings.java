@@ -102,6 +102,12 @@ public record LoraSettings(
         return new LoraSettings(rank, alpha, dropout, targets, rankStabilized, newRanks, newAlphas);
     }
 
+    /// @param newTargets the projections
+    /// @return these settings for other projections
+    public LoraSettings withTargets(Set<Site> newTargets) {
+        return new LoraSettings(rank, alpha, dropout, newTargets, rankStabilized, ranks, alphas);
+    }
+
     /// Exceptions by ends of module names, as PEFT's `rank_pattern` and `alpha_pattern` have them.
     ///
     /// @param layers of the model

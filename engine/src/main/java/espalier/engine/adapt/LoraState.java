@@ -1,8 +1,12 @@
 package espalier.engine.adapt;
 
 import espalier.engine.model.ModelShape;
+import espalier.engine.model.Site;
+import java.util.EnumSet;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 
 /// All adapters of a model at one moment, apart from any backend: what files hold, pruning cuts, and merging adds.
 ///
@@ -40,6 +44,22 @@ public record LoraState(ModelShape shape, LoraSettings settings, List<LoraFactor
                 .map(module -> new LoraFactors(module, values.get(module.nameA()), values.get(module.nameB())))
                 .toList();
         return new LoraState(shape, settings, other);
+    }
+
+    /// @param more projections that shall have adapters too
+    /// @param seed decides A of new adapters; their B is zero
+    /// @return these adapters, and new ones of the same settings where there are none, which change nothing
+    public LoraState withTargets(Set<Site> more, long seed) {
+        Set<Site> all = EnumSet.copyOf(settings.targets());
+        all.addAll(more);
+        LoraSettings wider = settings.withTargets(all);
+        Map<LoraModule, LoraFactors> present = new HashMap<>();
+        factors.forEach(factor -> present.put(factor.module(), factor));
+        List<LoraFactors> wanted = wider.modules(shape).stream()
+                .map((LoraModule module) ->
+                        present.containsKey(module) ? present.get(module) : LoraFactors.initial(module, seed))
+                .toList();
+        return new LoraState(shape, wider, wanted);
     }
 
     /// @return number of values in all factors

@@ -72,9 +72,42 @@ public record RunConfig(ObjectNode json, Set<String> free) {
         return differences;
     }
 
-    /// @return whether the setting, or a section it lies in, may differ
-    boolean isFree(Difference difference) {
-        String path = difference.path();
+    /// @param old configuration that a run was started with
+    /// @return the differences that are not free, in that order
+    List<Difference> bindingDifferencesTo(ObjectNode old) {
+        return differencesTo(old).stream()
+                .filter(difference -> !isFree(difference.path()))
+                .toList();
+    }
+
+    /// @return these settings without what ran them: all that decides about a result that is there already
+    public RunConfig withoutMachine() {
+        ObjectNode settings = json.deepCopy();
+        settings.remove(RunDescription.MACHINE);
+        return new RunConfig(settings, free);
+    }
+
+    /// @return a copy of the settings without those that are free, for a configuration that this one is a part of
+    public ObjectNode binding() {
+        return binding("", json);
+    }
+
+    private ObjectNode binding(String prefix, ObjectNode object) {
+        ObjectNode binding = object.objectNode();
+        for (Map.Entry<String, JsonNode> field : object.properties()) {
+            String path = prefix + field.getKey();
+            if (!isFree(path)) {
+                JsonNode value = field.getValue();
+                binding.set(
+                        field.getKey(),
+                        value instanceof ObjectNode section ? binding(path + ".", section) : value.deepCopy());
+            }
+        }
+        return binding;
+    }
+
+    /// @return whether the setting at a path, or a section it lies in, may differ
+    private boolean isFree(String path) {
         for (int end = path.length(); end > 0; end = path.lastIndexOf('.', end - 1)) {
             if (free.contains(path.substring(0, end))) {
                 return true;

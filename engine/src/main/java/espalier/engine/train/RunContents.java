@@ -124,11 +124,30 @@ record RunContents(Path out) {
         return Files.exists(inRun(name)) ? Optional.of(StrictJson.readObject(inRun(name))) : Optional.empty();
     }
 
-    /// Deletes a base, its claim to completeness first, and notes what the next one is made from.
-    void beginBase(RunConfig origin) throws IOException {
+    /// Deletes a base, its claim to completeness first.
+    void deleteBase() throws IOException {
         for (String name : List.of(BASE_RESULT, BASE_ORIGIN, BASE)) {
             DurableFiles.deleteTree(inRun(name));
         }
+    }
+
+    /// @return whether there is a run in the base
+    boolean isBaseRun() throws IOException {
+        RunContents base = new RunContents(inRun(BASE));
+        return base.hasRun() && base.isOurs();
+    }
+
+    /// Deletes a base's claim to completeness, and the base if there is no run in it.
+    void deleteBaseUnlessRun() throws IOException {
+        if (isBaseRun()) {
+            DurableFiles.deleteTree(inRun(BASE_RESULT));
+        } else {
+            deleteBase();
+        }
+    }
+
+    /// Notes what the base is made from.
+    void noteBase(RunConfig origin) throws IOException {
         DurableFiles.replace(inRun(BASE_ORIGIN), origin.json());
     }
 

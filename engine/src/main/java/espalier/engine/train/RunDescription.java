@@ -18,6 +18,9 @@ public final class RunDescription {
     /// Said where a finished run's result is not as it was left.
     public static final String LOST = "the result is missing or was changed since it was written: it is written again";
 
+    /// Section of a configuration that says what ran it.
+    static final String MACHINE = "machine";
+
     private RunDescription() {}
 
     /// Adds the sections `examples`, `training`, `learning_rate` and `optimiser`.
@@ -71,7 +74,7 @@ public final class RunDescription {
     /// @param ops the backend
     /// @param program name and version of the program: another one may have other kernels
     public static void putMachine(ObjectNode json, Ops ops, String program) {
-        ObjectNode machine = json.putObject("machine");
+        ObjectNode machine = json.putObject(MACHINE);
         machine.put("backend", ops.name());
         machine.put("lane_bits", ops.laneBits());
         machine.put("threads", ops.threads());

@@ -22,7 +22,8 @@ import java.util.function.Consumer;
 /// goes on from its last checkpoint as if it had never stopped.
 ///
 /// - `lock`: held while this is open; one process at a time, and the system lifts it when that ends
-/// - `base/`: the model that adapters are trained on, where it had to be made first; `base.json`: from what
+/// - `base/`: the model that adapters are trained on, where it had to be made first, with a run of its own where it
+///   was trained; `base.json`: from what
 /// - `config.json`: the [RunConfig]; `changes.jsonl`: where it was changed on the way
 /// - `state-<step>.safetensors`: the last [RunState]; the one before is deleted once the disk has the new one
 /// - `metrics.jsonl`: a line for each step that was measured
@@ -36,6 +37,7 @@ public final class RunFolder implements RunRecord, AutoCloseable {
     private final RunOpening opening;
     private final RunLock lock;
     private boolean isBegun;
+    private boolean hasRunInBase;
     /// Null before the run is configured.
     private JsonLines metrics;
     private long lastMetric;
@@ -98,9 +100,13 @@ public final class RunFolder implements RunRecord, AutoCloseable {
     ///
     /// @param config of this command
     /// @param check of the state that the run goes on from, where it does; what it throws leaves the run as it was
-    /// @throws IllegalArgumentException if the run is resumed with another configuration; lists all differences
+    /// @throws IllegalArgumentException if the run is resumed with another configuration; lists all differences; or if
+    ///     its base has a run that this command did not ask for
     /// @throws IOException as [#open]
     public void configure(RunConfig config, Consumer<RunState> check) throws IOException {
+        if (!hasRunInBase) {
+            opening.requireRunInBase(false);
+        }
         if (opening.continues()) {
             opening.requireSame(config);
             latest().ifPresent(check);
@@ -121,7 +127,32 @@ public final class RunFolder implements RunRecord, AutoCloseable {
     /// @throws IOException if something cannot be read or written
     public Optional<ObjectNode> base(ObjectNode origin) throws IOException {
         begin();
-        return opening.base(new RunConfig(origin, Set.of()));
+        return opening.base(new RunConfig(origin, Set.of()), RunOpening.Unfinished.DELETED);
+    }
+
+    /// Asks for a base that a run of its own makes, in X/run/base/run: [#claimBase]. As [#base], but what such a run
+    /// has done is kept for it to go on with, and so is a run whose other configuration is accepted. Whether another
+    /// machine may go on with it is asked where that run is configured; to a base that is complete it makes no
+    /// difference.
+    ///
+    /// @param config that the run in the base gets
+    /// @return what [#baseMade] was told, if [#baseFolder] has that base; if not, the caller goes on with its run
+    /// @throws IllegalArgumentException as [#base], but for settings that are free; or if the run is resumed and was
+    ///     begun without a run in its base
+    /// @throws IOException if something cannot be read or written
+    public Optional<ObjectNode> baseOfRun(RunConfig config) throws IOException {
+        opening.requireRunInBase(true);
+        hasRunInBase = true;
+        begin();
+        return opening.base(config.withoutMachine(), RunOpening.Unfinished.CONTINUED);
+    }
+
+    /// Locks the base for the run that makes it, which begins, or goes on as this one does.
+    ///
+    /// @return to be configured, and closed before the base is used
+    /// @throws IOException as [#open]
+    public RunFolder claimBase() throws IOException {
+        return claim(baseFolder(), opening.ofBase());
     }
 
     /// What is to be replaced stays until something takes its place.

@@ -23,6 +23,14 @@ record RunOpening(RunContents contents, RunFolder.Opening opening) {
 
     private static final String ACCEPT_CHANGES = "--accept-changes goes on all the same";
 
+    /// What becomes of a base that is not complete.
+    enum Unfinished {
+        /// It may be half written, so it is made again from the beginning.
+        DELETED,
+        /// It is a run of its own, which goes on from its last state.
+        CONTINUED
+    }
+
     /// @return the lock, held; what is there is as it was
     RunLock claim() throws IOException {
         requireUsable();
@@ -65,12 +73,13 @@ record RunOpening(RunContents contents, RunFolder.Opening opening) {
     /// Another base takes the place of the old one only while nothing was learnt on that.
     ///
     /// @param origin what decides about the base
+    /// @param unfinished what becomes of one that is not complete, or whose other origin is accepted
     /// @return what was kept of its making, if it is there
     /// @throws IllegalArgumentException if the run has a base of another origin that may not be replaced
-    Optional<ObjectNode> base(RunConfig origin) throws IOException {
+    Optional<ObjectNode> base(RunConfig origin, Unfinished unfinished) throws IOException {
         Optional<ObjectNode> before = contents.baseOrigin();
         if (before.isPresent()) {
-            List<RunConfig.Difference> differences = origin.differencesTo(before.get());
+            List<RunConfig.Difference> differences = origin.bindingDifferencesTo(before.get());
             if (!differences.isEmpty() && contents.newestStep().isPresent()) {
                 throw differs(differences, "only --overwrite starts again from another base");
             }
@@ -81,8 +90,34 @@ record RunOpening(RunContents contents, RunFolder.Opening opening) {
                 return contents.baseResult();
             }
         }
-        contents.beginBase(origin);
+        switch (unfinished) {
+            case DELETED -> contents.deleteBase();
+            case CONTINUED -> contents.deleteBaseUnlessRun();
+        }
+        contents.noteBase(origin);
         return Optional.empty();
+    }
+
+    /// Refuses to go on with a run that was begun in another way: with or without a run in its base.
+    ///
+    /// @param wanted whether the base is to have a run
+    /// @throws IllegalArgumentException if it is the other way round
+    void requireRunInBase(boolean wanted) throws IOException {
+        boolean begun = wanted ? contents.hasRun() : contents.isBaseRun();
+        boolean goesOn = opening == RunFolder.Opening.RESUME || opening == RunFolder.Opening.RESUME_WITH_CHANGES;
+        if (goesOn && begun && wanted != contents.isBaseRun()) {
+            throw new IllegalArgumentException("the run at %s was begun %s a run in its base, this command is %s; only "
+                    .formatted(contents.out(), wanted ? "without" : "with", wanted ? "with one" : "without")
+                    + "--overwrite starts again");
+        }
+    }
+
+    /// @return how the run in the base is opened: what is to be replaced has been deleted with this one's
+    RunFolder.Opening ofBase() {
+        return switch (opening) {
+            case NEW, OVERWRITE, RESUME -> RunFolder.Opening.RESUME;
+            case RESUME_WITH_CHANGES -> RunFolder.Opening.RESUME_WITH_CHANGES;
+        };
     }
 
     /// Refuses what must not even get a lock file.
@@ -174,9 +209,7 @@ record RunOpening(RunContents contents, RunFolder.Opening opening) {
     }
 
     private List<RunConfig.Difference> differences(RunConfig config) throws IOException {
-        return config.differencesTo(contents.config()).stream()
-                .filter(difference -> !config.isFree(difference))
-                .toList();
+        return config.bindingDifferencesTo(contents.config());
     }
 
     private void resume(RunConfig config) throws IOException {

@@ -36,6 +36,13 @@ public record TrainingSettings(
         }
     }
 
+    /// @param more steps before these, not negative
+    /// @return the settings of a run with them
+    public TrainingSettings after(long more) {
+        return new TrainingSettings(
+                Math.addExact(steps, more), batch, microBatch, seed, clip, evalEvery, saveEvery);
+    }
+
     boolean isEvaluated(long step) {
         return step == 0 || step == steps || step % evalEvery == 0;
     }

@@ -93,6 +93,29 @@ class LoraTest {
     }
 
     @Test
+    void moreTargetsStartWithoutEffectBesideTheOldOnes() {
+        LoraSettings settings = LoraSettings.of(4, 8, 0, Set.of(Site.Q_PROJ, Site.V_PROJ))
+                .withModules(Map.of("model.layers.1.self_attn.v_proj", 2), Map.of());
+        LoraState before = random(SHAPE, settings);
+        LoraState after = before.withTargets(Set.of(Site.V_PROJ, Site.DOWN_PROJ), 5);
+        assertEquals(Set.of(Site.Q_PROJ, Site.V_PROJ, Site.DOWN_PROJ), after.settings().targets());
+        assertEquals(settings.ranks(), after.settings().ranks());
+        LoraState fresh = LoraState.initial(SHAPE, after.settings(), 5);
+        int kept = 0;
+        for (int i = 0; i < fresh.factors().size(); i++) {
+            LoraFactors factors = after.factors().get(i);
+            if (factors.module().site() == Site.DOWN_PROJ) {
+                assertArrayEquals(fresh.factors().get(i).a(), factors.a());
+                assertArrayEquals(new float[factors.b().length], factors.b());
+            } else {
+                assertTrue(factors == before.factors().get(kept++), factors.module().name());
+            }
+        }
+        assertEquals(before.factors().size(), kept);
+        assertEquals(before.factors(), before.withTargets(Set.of(Site.Q_PROJ), 5).factors());
+    }
+
+    @Test
     void settingsAreChecked() {
         var e = assertThrows(IllegalArgumentException.class, () -> LoraSettings.of(8, 0, 0, LoraSettings.ALL_LINEAR));
         assertEquals("lora alpha is 0.0, expected a positive number", e.getMessage());

@@ -160,6 +160,141 @@ class RunFolderTest {
         }
     }
 
+    /// Begins the run in a base, and leaves it at step 3.
+    private void leaveRunInBase(Opening opening) throws IOException {
+        try (RunFolder run = RunFolder.claim(out, opening)) {
+            assertTrue(run.baseOfRun(config(8, 10)).isEmpty());
+            try (RunFolder nested = run.claimBase()) {
+                nested.configure(config(8, 10), state -> {});
+                nested.append(metric(3));
+                nested.save(state(3));
+            }
+        }
+    }
+
+    @Test
+    void aRunInTheBaseGoesOnWhereItWasLeft() throws IOException {
+        leaveRunInBase(Opening.NEW);
+        try (RunFolder run = RunFolder.claim(out, Opening.RESUME)) {
+            assertTrue(run.baseOfRun(config(8, 20)).isEmpty(), "how often states are saved is free");
+            try (RunFolder nested = run.claimBase()) {
+                assertThrows(IOException.class, run::claimBase, "it is locked");
+                nested.configure(config(8, 20), state -> assertEquals(3, state.step()));
+                assertEquals(3, nested.latest().orElseThrow().step());
+                nested.finish(origin(0.5));
+            }
+            run.baseMade(origin(0.75));
+        }
+        try (RunFolder run = RunFolder.claim(out, Opening.RESUME)) {
+            assertEquals(Optional.of(origin(0.75)), run.baseOfRun(config(8, 10)));
+        }
+    }
+
+    @Test
+    void aRunInTheBaseIsChangedOnlyWhereThatIsAccepted() throws IOException {
+        leaveRunInBase(Opening.NEW);
+        try (RunFolder run = RunFolder.claim(out, Opening.RESUME)) {
+            var e = assertThrows(IllegalArgumentException.class, () -> run.baseOfRun(config(4, 10)));
+            assertEquals(
+                    "the run at " + out + " differs from this command: lora.rank is 4, was 8; "
+                            + "--accept-changes goes on all the same",
+                    e.getMessage());
+            assertTrue(run.baseOfRun(config(8, 10)).isEmpty());
+        }
+        try (RunFolder run = RunFolder.claim(out, Opening.RESUME_WITH_CHANGES)) {
+            assertTrue(run.baseOfRun(config(4, 10)).isEmpty());
+            try (RunFolder nested = run.claimBase()) {
+                nested.configure(config(4, 10), state -> {});
+                assertEquals(3, nested.latest().orElseThrow().step());
+                assertEquals(3, nested.changes().getFirst().get("step").intValue());
+            }
+            run.baseMade(origin(0.75));
+            run.configure(config(8, 10), state -> {});
+            run.save(state(1));
+        }
+        try (RunFolder run = RunFolder.claim(out, Opening.RESUME_WITH_CHANGES)) {
+            var e = assertThrows(IllegalArgumentException.class, () -> run.baseOfRun(config(8, 10)));
+            assertTrue(e.getMessage().endsWith("; only --overwrite starts again from another base"), e.getMessage());
+            assertTrue(Files.exists(RunStateFile.path(run.baseFolder().resolve("run"), 3)));
+        }
+    }
+
+    @Test
+    void aRunInTheBaseKnowsItsMachineAndACompleteBaseDoesNot() throws IOException {
+        ObjectNode json = config(8, 10).json();
+        ((ObjectNode) json.get("machine")).put("lane_bits", 128);
+        RunConfig elsewhere = new RunConfig(json, Set.of("output"));
+        leaveRunInBase(Opening.NEW);
+        try (RunFolder run = RunFolder.claim(out, Opening.RESUME)) {
+            assertTrue(run.baseOfRun(elsewhere).isEmpty());
+            try (RunFolder nested = run.claimBase()) {
+                var e = assertThrows(IllegalArgumentException.class, () -> nested.configure(elsewhere, state -> {}));
+                assertEquals(
+                        "the run at " + run.baseFolder() + " differs from this command: machine.lane_bits is 128, was "
+                                + "256; --accept-changes goes on all the same",
+                        e.getMessage());
+            }
+            run.baseMade(origin(0.75));
+            assertEquals(Optional.of(origin(0.75)), run.baseOfRun(elsewhere));
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource(value = Opening.class, names = {"RESUME", "RESUME_WITH_CHANGES"})
+    void aRunIsWithOrWithoutOneInItsBase(Opening opening) throws IOException {
+        leaveRunInBase(Opening.NEW);
+        try (RunFolder run = RunFolder.claim(out, opening)) {
+            var e = assertThrows(IllegalArgumentException.class, () -> run.configure(config(8, 10), state -> {}));
+            assertEquals(
+                    "the run at " + out + " was begun with a run in its base, this command is without; only --overwrite"
+                            + " starts again",
+                    e.getMessage());
+            assertTrue(Files.exists(RunStateFile.path(run.baseFolder().resolve("run"), 3)));
+        }
+        open(Opening.OVERWRITE).close();
+        try (RunFolder run = RunFolder.claim(out, opening)) {
+            makeBase(run);
+            var e = assertThrows(IllegalArgumentException.class, () -> run.baseOfRun(config(8, 10)));
+            assertEquals(
+                    "the run at " + out + " was begun without a run in its base, this command is with one; only "
+                            + "--overwrite starts again",
+                    e.getMessage());
+            assertTrue(Files.exists(run.baseFolder().resolve("config.json")));
+        }
+    }
+
+    @Test
+    void aBaseWithoutARunIsNotGoneOnWith() throws IOException {
+        try (RunFolder run = RunFolder.claim(out, Opening.NEW)) {
+            assertTrue(run.base(origin(0.25)).isEmpty());
+            makeBase(run);
+        }
+        try (RunFolder run = RunFolder.claim(out, Opening.RESUME_WITH_CHANGES)) {
+            assertTrue(run.baseOfRun(config(8, 10)).isEmpty());
+            assertFalse(Files.exists(run.baseFolder()));
+        }
+        leaveRunInBase(Opening.OVERWRITE);
+        try (RunFolder run = RunFolder.claim(out, Opening.RESUME_WITH_CHANGES)) {
+            assertTrue(run.base(origin(0.25)).isEmpty());
+            assertFalse(Files.exists(run.baseFolder()), "nor is a run by what makes a base at once");
+        }
+        leaveRunInBase(Opening.OVERWRITE);
+        try (RunFolder run = RunFolder.claim(out, Opening.OVERWRITE)) {
+            assertTrue(run.baseOfRun(config(8, 10)).isEmpty());
+            assertFalse(Files.exists(run.baseFolder()));
+        }
+    }
+
+    @Test
+    void theBindingSettingsAreThoseThatAreNotFree() {
+        ObjectNode json = config(8, 10).json();
+        json.remove("output");
+        assertEquals(json, config(8, 10).binding());
+        assertEquals(10, config(8, 10).json().get("output").get("save_every").intValue());
+        ((ObjectNode) json.get("lora")).remove("rank");
+        assertEquals(json, new RunConfig(config(8, 10).json(), Set.of("output", "lora.rank")).binding());
+    }
+
     @Test
     void aBaseIsTheBeginningOfARun() throws IOException {
         try (RunFolder run = RunFolder.claim(out, Opening.NEW)) {

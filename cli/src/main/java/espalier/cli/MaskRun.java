@@ -1,0 +1,140 @@
+package espalier.cli;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import espalier.bindings.PeakMemory;
+import espalier.cli.report.MaskReport;
+import espalier.cli.report.Report;
+import espalier.cli.report.Run;
+import espalier.engine.adapt.LoraState;
+import espalier.engine.masked.MaskPruning;
+import espalier.engine.model.ModelFolder;
+import espalier.engine.train.RunConfig;
+import espalier.engine.train.RunFolder;
+import espalier.engine.weights.ModelPrompt;
+import espalier.kernels.Ops;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+
+/// A training of masks, with all that it needs: by itself, or in the base of a recovery.
+///
+/// @param terminal where progress is shown
+/// @param model the folder that is pruned
+/// @param out the folder that the command makes
+/// @param data what is learnt from
+/// @param maskedSteps steps with masks
+/// @param request what to do
+record MaskRun(
+        Terminal terminal, Path model, Path out, PreparedData data, long maskedSteps, MaskPruning.Request request)
+        implements Recovery.SmallerModel {
+    /// Folder of adapters, in that of a model.
+    static final String ADAPTER = "adapter";
+
+    @Override
+    public RunConfig origin(ModelFolder dense) {
+        return MaskPruning.configuration(dense, request, data.described());
+    }
+
+    @Override
+    public ObjectNode in(RunFolder run, RunConfig origin, Ops ops) throws IOException, JobCommand.Stopped {
+        Optional<ObjectNode> made = run.baseOfRun(origin);
+        if (made.isPresent()) {
+            return made.get();
+        }
+        ObjectNode json;
+        try (RunFolder nested = run.claimBase(); ModelFolder dense = ModelFolder.open(model, ops)) {
+            json = train(nested, dense, origin);
+            TrainingRun frame = new TrainingRun(terminal, nested, out);
+            frame.report(MaskReport.of(frame.title("Pruning"), frame.held(json), Optional.empty(), List.of()));
+        }
+        run.baseMade(json);
+        return json;
+    }
+
+    @Override
+    public Report report(TrainingRun frame, ObjectNode pruned, ObjectNode recovered, List<ObjectNode> stages)
+            throws IOException {
+        try (RunFolder nested = RunFolder.claim(frame.run().baseFolder(), RunFolder.Opening.RESUME)) {
+            Run masks = new TrainingRun(terminal, nested, out).held(pruned);
+            return MaskReport.of(frame.title("Pruning"), masks, Optional.of(frame.held(recovered)), stages);
+        }
+    }
+
+    @Override
+    public Optional<ModelPrompt> prompt(ModelFolder dense) {
+        return request.prompt().or(() -> dense.config().prompt());
+    }
+
+    @Override
+    public Optional<Path> adapter(Path base) {
+        return request.training().adapters().map(_ -> base.resolve(ADAPTER));
+    }
+
+    /// Makes a model that nothing follows.
+    ///
+    /// @param run X/run, claimed
+    /// @param text on which stages are compared, if any
+    /// @param ops the backend
+    JobCommand.Result alone(RunFolder run, Optional<EvalOptions.Text> text, Ops ops)
+            throws IOException, JobCommand.Stopped {
+        ObjectNode json;
+        try (ModelFolder dense = ModelFolder.open(model, ops)) {
+            json = train(run, dense, origin(dense));
+        }
+        List<ObjectNode> stages = new ArrayList<>();
+        if (text.isPresent()) {
+            stages.add(text.get().measure("dense", model, 0, ops, terminal));
+            stages.add(text.get().measure("pruned", out, json.get("seconds").doubleValue(), ops, terminal));
+        }
+        json.put("peak_bytes", PeakMemory.bytes());
+        TrainingRun frame = new TrainingRun(terminal, run, out);
+        frame.report(MaskReport.of(frame.title("Pruning"), frame.held(json), Optional.empty(), stages));
+        json.put("out", out.toString());
+        json.putArray("rows").addAll(stages);
+        ModelOptions.describe(json, ops);
+        return new JobCommand.Result(json, summary(json, stages));
+    }
+
+    private ObjectNode train(RunFolder run, ModelFolder dense, RunConfig config)
+            throws IOException, JobCommand.Stopped {
+        dense.checkpoint().checkFinite(bytes -> {});
+        run.configure(config, state -> {});
+        ObjectNode json = new TrainingRun(terminal, run, out)
+                .train(watch -> MaskPruning.run(dense, request, run, watch))
+                .orElseThrow(JobCommand.Stopped::new);
+        json.put("model", model.toString());
+        json.put("trained_parameters", request.training().adapters().map(LoraState::parameters).orElse(0L));
+        data.putRows(json);
+        json.put("peak_bytes", PeakMemory.bytes());
+        return json;
+    }
+
+    private String summary(ObjectNode json, List<ObjectNode> stages) {
+        return """
+                %s: %,d parameters before, %,d after (%.2f%% of all removed)
+                sparsity %.4f wanted, %.4f expected of the masks, %.4f theirs, %.4f written
+                %,d steps, %,d tokens, %,d teachers
+                %s%.1f s, %.0f tokens/s in training, peak memory %,d bytes
+                sha256 %s, report %s"""
+                .formatted(
+                        out,
+                        json.get("parameters_before").longValue(),
+                        json.get("parameters_after").longValue(),
+                        100 * json.get("total_removed").doubleValue(),
+                        json.get("target_sparsity").doubleValue(),
+                        json.get("sparsity").get("expected").doubleValue(),
+                        json.get("sparsity").get("realised").doubleValue(),
+                        json.get("sparsity").get("aligned").doubleValue(),
+                        json.get("steps").longValue(),
+                        json.get("tokens").longValue(),
+                        json.path("teachers").longValue(),
+                        StageTable.render(stages),
+                        json.get("seconds").doubleValue(),
+                        json.get("tokens_per_second").doubleValue(),
+                        json.get("peak_bytes").longValue(),
+                        json.get("sha256").textValue(),
+                        out.resolve("run").resolve("report.html"));
+    }
+}
