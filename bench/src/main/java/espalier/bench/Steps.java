@@ -120,7 +120,7 @@ final class Steps implements AutoCloseable {
     private static Workload work(ModelFolder folder, Kind kind, int sequences, int tokens) {
         ModelShape shape = folder.model().shape();
         long weights = folder.checkpoint().bytes();
-        Workload plain = Workload.of(shape, (long) sequences * tokens, weights);
+        Workload plain = Workload.of(shape, (long) sequences * tokens, weights).withSequences(tokens);
         Workload work = switch (kind) {
             case PREFILL -> plain;
             case LORA -> plain.withAdapters(ADAPTERS);

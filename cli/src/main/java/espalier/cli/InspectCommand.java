@@ -41,6 +41,7 @@ import picocli.CommandLine.Parameters;
             "  espalier inspect M",
             "  espalier inspect M --groups",
             "  espalier inspect docs/shapes/llama-7b --plan --ratio 0.25 --layers 4:30 --json",
+            "  espalier inspect docs/shapes/llama-7b --plan --method nuteprune --sparsity 0.5",
             "  espalier inspect X/run",
             "",
             "With --plan a folder that has only config.json is enough, and the options of pruning tell",
@@ -78,6 +79,9 @@ final class InspectCommand extends JobCommand {
     @Mixin
     private WidthOptions widths;
 
+    @Mixin
+    private MaskPlanOptions masks;
+
     InspectCommand(Terminal terminal) {
         super(terminal);
     }
@@ -88,8 +92,14 @@ final class InspectCommand extends JobCommand {
             throw usage(positional == null ? "MODEL is missing" : "MODEL and --model exclude each other");
         }
         boolean pruned = ratio != null || widths.mode == WidthOptions.Mode.LAYER;
-        if ((pruned || widths.given()) && !plan) {
+        if ((pruned || widths.given() || masks.isAnyGiven()) && !plan) {
             throw usage("--ratio and the options of pruning need --plan");
+        }
+        if (masks.isAnyGiven() && !masks.isGiven()) {
+            throw usage("the options of pruning by masks need --method");
+        }
+        if (masks.isGiven() && (pruned || widths.given())) {
+            throw usage("--method excludes --ratio and its options");
         }
         if (widths.given() && !pruned) {
             throw usage("the options of pruning need --ratio");
@@ -127,6 +137,9 @@ final class InspectCommand extends JobCommand {
             json.put("macs_after", sizeAfter.macs());
             json.put("bytes_after", sizeAfter.parameters() * type.bits() / 8);
             putLayers(json.putArray("layers_after"), after);
+        }
+        if (masks.isGiven()) {
+            masks.describe(json, architecture, shape, size.parameters(), bytes);
         }
         Optional<Path> snapshots = RunFolder.findSnapshots(folder);
         if (snapshots.isPresent()) {
@@ -201,7 +214,7 @@ final class InspectCommand extends JobCommand {
         return json;
     }
 
-    private static void put(ObjectNode json, MemoryPlan memory) {
+    static void put(ObjectNode json, MemoryPlan memory) {
         memory.parts().forEach(json::put);
         json.put("total", memory.total());
     }
@@ -229,6 +242,19 @@ final class InspectCommand extends JobCommand {
         line(text, "memory to run", memory(json.get("memory")) + ", at the full context");
         line(text, "memory to prune", memory(json.get("prune_memory"))
                 + ", with %d samples of %d tokens".formatted(CALIBRATION_SAMPLES, CALIBRATION_TOKENS));
+        if (json.has("mask_memory")) {
+            line(text, "memory to train masks", memory(json.get("mask_memory"))
+                    + ", with %d of %d sequences of %d tokens at once".formatted(
+                            Math.min(json.get("micro_batch").intValue(), json.get("batch").intValue()),
+                            json.get("batch").intValue(), json.get("max_length").intValue()));
+            json.get("mask_memory").properties().stream()
+                    .filter(part -> !part.getKey().equals("total"))
+                    .forEach(part -> line(
+                            text,
+                            "  " + part.getKey().replace('_', ' '),
+                            "%,d".formatted(part.getValue().longValue())));
+            line(text, "memory to write after", memory(json.get("mask_write_memory")));
+        }
         line(
                 text,
                 "width",
@@ -246,8 +272,8 @@ final class InspectCommand extends JobCommand {
                                         ? ", begin token added"
                                         : ", no begin token added"));
         if (json.has("parameters_after")) {
-            line(text, "after pruning", grouped(json, "parameters_after") + " parameters, "
-                    + grouped(json, "macs_after") + " multiply-accumulates");
+            line(text, "after pruning", grouped(json, "parameters_after") + " parameters"
+                    + (json.has("macs_after") ? ", " + grouped(json, "macs_after") + " multiply-accumulates" : ""));
         }
         if (json.has("snapshots")) {
             snapshots(text, json);

@@ -102,6 +102,62 @@ class InspectCommandGoldenTest {
         assertEquals(json.get("bytes").longValue(), json.at("/memory/weights").longValue());
     }
 
+    /// L0 masks, check 13, and what a run holds beside the activations.
+    @Test
+    void plansOfTrainedMasks() {
+        JsonNode json = Cli.run("inspect", shape("llama-7b"), "--plan", "--method", "nuteprune", "--sparsity", 0.2,
+                        "--json")
+                .json();
+        assertEquals(5_180_804_301L, json.get("prunable_after").longValue());
+        assertEquals(5.443e9, json.get("parameters_after").doubleValue(), 5e5);
+        JsonNode memory = json.get("mask_memory");
+        long sum = -memory.get("total").longValue();
+        for (JsonNode part : memory) {
+            sum += part.longValue();
+        }
+        assertEquals(memory.get("total").longValue(), sum, "the parts add up");
+        assertEquals(json.get("bytes"), memory.get("weights"));
+        // A layer has 202,375,168 elements of two bytes, a snapshot 4,194,304 and 357,376 of four.
+        assertEquals(2 * 202_375_168L, memory.get("live_layer").doubleValue(), 1e5);
+        assertEquals(3 * 4 * (4_194_304 + 357_376), memory.get("teacher").doubleValue(), 3e7);
+        assertTrue(json.at("/mask_write_memory/cut_layer").longValue() > 0);
+        JsonNode alone = Cli.run("inspect", shape("llama-7b"), "--plan", "--method", "compresso", "--sparsity", 0.2,
+                        "--lora-rank", 0, "--batch", 8, "--micro-batch", 1, "--max-length", 1024, "--json")
+                .json();
+        assertFalse(alone.get("mask_memory").has("teacher"));
+        assertTrue(alone.at("/mask_memory/total").longValue() < memory.get("total").longValue());
+        assertEquals(1024, alone.get("max_length").intValue());
+        String text = Cli.run(
+                        "inspect", shape("smollm2-135m"), "--plan", "--method", "nuteprune", "--sparsity", 0.3)
+                .out();
+        assertTrue(text.contains("memory to train masks"), text);
+        assertTrue(text.contains("with 4 of 16 sequences of 512 tokens at once"), text);
+        assertTrue(text.contains("live layer"), text);
+    }
+
+    @Test
+    void badPlansOfTrainedMasks() {
+        Path tiny = shape("tinyllama-1.1b");
+        Cli.run("inspect", tiny, "--method", "nuteprune", "--sparsity", 0.3).refused(
+                "--ratio and the options of pruning need --plan (see espalier inspect --help)");
+        Cli.run("inspect", tiny, "--plan", "--sparsity", 0.3).refused(
+                "the options of pruning by masks need --method (see espalier inspect --help)");
+        Cli.run("inspect", tiny, "--plan", "--method", "nuteprune", "--ratio", 0.3).refused(
+                "--method excludes --ratio and its options (see espalier inspect --help)");
+        Cli.run("inspect", tiny, "--plan", "--method", "llm-pruner").refused("Invalid value for option '--method':"
+                + " 'llm-pruner' is not a method that trains masks; there are compresso and nuteprune"
+                + " (see espalier inspect --help)");
+        Cli.run("inspect", tiny, "--plan", "--method", "compresso").refused("--method compresso needs --sparsity");
+        Cli.run("inspect", tiny, "--plan", "--method", "compresso", "--sparsity", 1).refused(
+                "target sparsity is 1.0, but these gates reach 0 to 0.997779");
+        Cli.run("inspect", tiny, "--plan", "--method", "compresso", "--sparsity", 0.3, "--batch", 0).refused(
+                "--batch must be positive, got 0");
+        Cli.run("inspect", tiny, "--plan", "--method", "compresso", "--sparsity", 0.3, "--max-length", 4096).refused(
+                "--max-length is 4096, the model's context 2048");
+        Cli.run("inspect", tiny, "--plan", "--method", "compresso", "--sparsity", 0.3, "--lora-rank", -1).refused(
+                "--lora-rank must not be negative, got -1");
+    }
+
     @Test
     void groupsArePrinted() {
         Path model = SharedData.models().resolve("tinystories-656k");

@@ -146,7 +146,7 @@ class MaskSettingsGoldenTest {
         assertEquals(new TrainingSettings(3000, 8, 4, 42, 1, 100, 200), resolved.recoverySettings(40));
         assertEquals(
                 new LearningRate(4e-4, LearningRate.Shape.COSINE, 0, 3000), recovery.options().learningRate(3000));
-        assertEquals(512, recovery.options().maxLength);
+        assertEquals(512, recovery.options().maxLength(0));
         // Without --max-length it is the release's 1024, as far as the context goes.
         assertTrue(Cli.run("prune", "--method", "compresso", "--help").out().contains("(default: 1024)"));
     }
@@ -251,17 +251,17 @@ class MaskSettingsGoldenTest {
         assertEquals(false, resolved.request().merge());
         AdapterTraining recovery = resolved.recovery().orElseThrow();
         assertEquals(LoraSettings.ALL_LINEAR, recovery.adapters().sites());
-        assertEquals(PromptStyle.ALPACA, recovery.prompt());
+        assertEquals(PromptStyle.ALPACA_INLINE, recovery.rows().orElseThrow().style());
         // Two epochs of 40 rows.
         assertEquals(new TrainingSettings(20, 4, 4, 5, 1, 100, 200), resolved.recoverySettings(40));
         assertEquals(
                 new LearningRate(1e-4, LearningRate.Shape.LINEAR, 0, 20), recovery.options().learningRate(20));
-        assertEquals(512, recovery.options().maxLength);
+        assertEquals(512, recovery.options().maxLength(0));
         Resolved other = resolve(
                 "nuteprune", "--sparsity", 0.5, "--steps", 7, "--recover", rows, "--recover-batch", 2,
                 "--recover-micro-batch", 1, "--recover-max-length", 32, "--recover-seed", 9, "--recover-steps", 6);
         assertEquals(new TrainingSettings(6, 2, 1, 9, 1, 100, 200), other.recoverySettings(40));
-        assertEquals(32, other.recovery().orElseThrow().options().maxLength);
+        assertEquals(32, other.recovery().orElseThrow().options().maxLength(0));
     }
 
     @Test

@@ -137,13 +137,13 @@ class RecoveryGoldenTest {
         line.parseArgs(Stream.concat(arguments.stream(), List.of(more).stream())
                 .toArray(String[]::new));
         AdapterTraining tuning = new AdapterTraining(
-                terminal, options, adapters, adapters.prompt(), List.of(rows),
+                terminal, options, adapters, Optional.empty(), List.of(rows),
                 shape -> LoraState.initial(
                         shape, LoraSettings.of(2, 4, 0, Set.of(Site.Q_PROJ, Site.V_PROJ)), 1),
                 true, MEMORY);
         Path adapter = RunFolder.baseFolder(out).resolve(MaskRun.ADAPTER);
         AdapterTraining recovery = new AdapterTraining(
-                terminal, options, adapters, adapters.prompt(), List.of(rows),
+                terminal, options, adapters, Optional.empty(), List.of(rows),
                 shape -> PeftAdapter.read(adapter, shape).state().withTargets(adapters.sites(), options.seed),
                 true, MEMORY);
         try (RunFolder run = RunFolder.claim(out, opening); Ops ops = Backends.open(Backends.Choice.VECTOR, 2)) {
@@ -214,7 +214,7 @@ class RecoveryGoldenTest {
         line.parseArgs("--eval-data=" + PruneRuns.story(), "--eval-window=32", "--eval-windows=2");
         try (Ops ops = Backends.open(Backends.Choice.SCALAR, 1);
                 ModelFolder model = ModelFolder.open(PruneRuns.small(), ops)) {
-            EvalOptions.Text text = eval.read(model, PruneRuns.small()).orElseThrow();
+            EvalOptions.Text text = eval.read(model, PruneRuns.small(), Optional.empty()).orElseThrow();
             double merged = text.measure("a", tuned, 0, ops, terminal).get("perplexity").doubleValue();
             double beside = text.measure("a", PruneRuns.small(), tuned.resolve("adapter"), 0, ops, terminal)
                     .get("perplexity")

@@ -19,6 +19,9 @@ public interface Ops extends AutoCloseable {
     /// @return threads that take part in an operation
     int threads();
 
+    /// @return bytes of memory that operations keep for themselves by now, at most those of [ScratchBytes]
+    long scratchBytes();
+
     /// @return a new empty workspace in this backend's memory
     Workspace newWorkspace();
 

@@ -1,8 +1,10 @@
 package espalier.engine.model;
 
 import espalier.engine.weights.LayerShape;
+import espalier.kernels.ScratchBytes;
 import java.util.Collections;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.stream.Collectors;
 
@@ -13,8 +15,6 @@ import java.util.stream.Collectors;
 public record MemoryPlan(Map<String, Long> parts) {
     /// Code, classes, the heap of small objects, thread stacks: measured at start, rounded up.
     private static final long JVM = 256L << 20;
-    /// Packed panels and blocks of attention scores of all threads.
-    private static final long KERNELS = 64L << 20;
     /// A stack of memory grows in blocks of at most this size, so as much can lie unused.
     private static final long GROWTH = 64L << 20;
     /// And of at least this size.
@@ -38,7 +38,7 @@ public record MemoryPlan(Map<String, Long> parts) {
         parts.put("activations", floats((long) tokens * (3L * shape.hidden() + 1 + layerWidth(shape))) + GROWTH);
         parts.put("logits", logits(shape, tokens));
         parts.put("kv_cache", cache(shape, cachedPositions));
-        parts.put("kernels", KERNELS);
+        parts.put("kernels", kernels(shape, Math.max(tokens, cachedPositions), tokens).forward());
         parts.put("jvm", JVM);
         return new MemoryPlan(parts);
     }
@@ -62,9 +62,19 @@ public record MemoryPlan(Map<String, Long> parts) {
         parts.put("activations", activations.kept(keep));
         parts.put("temporaries", activations.peak(keep) - activations.kept(keep));
         work.others().forEach((name, bytes) -> parts.merge(name, bytes, Long::sum));
-        parts.put("kernels", KERNELS);
+        parts.put("kernels", kernels(work.shape(), work.longest(), work.tokens()).training());
         parts.put("jvm", JVM);
         return new MemoryPlan(parts);
+    }
+
+    /// What operations keep with a thread for each processor, as many as are started unless a user says otherwise.
+    private static ScratchBytes kernels(ModelShape shape, long keys, long rows) {
+        List<LayerShape> layers = shape.layers();
+        int headDim = layers.stream().mapToInt(LayerShape::headDim).max().orElse(0);
+        int widest = layers.stream()
+                .mapToInt(layer -> Math.max(layer.queryWidth(), layer.ffn()))
+                .reduce(shape.hidden(), Math::max);
+        return new ScratchBytes(Runtime.getRuntime().availableProcessors(), headDim, keys, rows, widest);
     }
 
     /// Adds a part.

@@ -12,16 +12,18 @@ import java.util.Set;
 ///
 /// @param shape of the model
 /// @param tokens of the largest batch that is run at a time
+/// @param longest tokens of a sequence, which attention's scratch memory grows with
 /// @param weightBytes of the model's mapped files
 /// @param copyBytes what packed copies of its weights would take, [Model#packedBytes]; 0 where none are made
 /// @param adapters what each layer has
 /// @param hasGates whether head, FFN and hidden gates are open to gradients
 /// @param hasTeacher whether a teacher's states are held beside, and its logits are what is learnt from
-/// @param roleBytes of gates, of their gradients and of narrow copies of a role, which are in the activations' workspace
+/// @param roleBytes of gates, of their gradients and of narrow copies of roles, all in the activations' workspace
 /// @param others bytes that are held beside the activations, by what they are for
 public record Workload(
         ModelShape shape,
         long tokens,
+        long longest,
         long weightBytes,
         long copyBytes,
         AdaptersPerLayer adapters,
@@ -48,7 +50,7 @@ public record Workload(
     /// Checks the numbers and copies the map, keeping its order.
     public Workload {
         others = Collections.unmodifiableMap(new LinkedHashMap<>(others));
-        boolean isNegative = tokens < 0 || weightBytes < 0 || copyBytes < 0 || roleBytes < 0;
+        boolean isNegative = tokens < 0 || longest < 0 || weightBytes < 0 || copyBytes < 0 || roleBytes < 0;
         if (isNegative || others.values().stream().anyMatch(bytes -> bytes < 0)) {
             throw new IllegalArgumentException(
                     "a workload of %d tokens, %d bytes of weights, %d of copies, %d of roles, %s"
@@ -64,38 +66,47 @@ public record Workload(
     /// @return the work
     public static Workload of(ModelShape shape, long tokens, long weightBytes) {
         return new Workload(
-                shape, tokens, weightBytes, 0, AdaptersPerLayer.NONE, false, false, 0, Map.of());
+                shape, tokens, tokens, weightBytes, 0, AdaptersPerLayer.NONE, false, false, 0, Map.of());
     }
 
     /// @param bytes of packed copies
     /// @return this with weights that may be packed
     public Workload withCopies(long bytes) {
         return new Workload(
-                shape, tokens, weightBytes, bytes, adapters, hasGates, hasTeacher, roleBytes, others);
+                shape, tokens, longest, weightBytes, bytes, adapters, hasGates, hasTeacher, roleBytes, others);
     }
 
     /// @param trained adapters
     /// @return this with them
     public Workload withAdapters(AdaptersPerLayer trained) {
         return new Workload(
-                shape, tokens, weightBytes, copyBytes, trained, hasGates, hasTeacher, roleBytes, others);
+                shape, tokens, longest, weightBytes, copyBytes, trained, hasGates, hasTeacher, roleBytes, others);
+    }
+
+    /// @param tokens of the longest sequence; without this a batch is taken for one sequence
+    /// @return this with such sequences
+    public Workload withSequences(long tokens) {
+        return new Workload(
+                shape, this.tokens, tokens, weightBytes, copyBytes, adapters, hasGates, hasTeacher, roleBytes, others);
     }
 
     /// @return this with gates of heads, FFN and hidden channels
     public Workload withGates() {
-        return new Workload(shape, tokens, weightBytes, copyBytes, adapters, true, hasTeacher, roleBytes, others);
+        return new Workload(
+                shape, tokens, longest, weightBytes, copyBytes, adapters, true, hasTeacher, roleBytes, others);
     }
 
     /// @return this with a teacher
     public Workload withTeacher() {
-        return new Workload(shape, tokens, weightBytes, copyBytes, adapters, hasGates, true, roleBytes, others);
+        return new Workload(
+                shape, tokens, longest, weightBytes, copyBytes, adapters, hasGates, true, roleBytes, others);
     }
 
     /// @param bytes of gates and narrow copies, of all roles of a step
     /// @return this with them
     public Workload withRoles(long bytes) {
         return new Workload(
-                shape, tokens, weightBytes, copyBytes, adapters, hasGates, hasTeacher, bytes, others);
+                shape, tokens, longest, weightBytes, copyBytes, adapters, hasGates, hasTeacher, bytes, others);
     }
 
     /// @param name what the bytes are for
@@ -105,7 +116,7 @@ public record Workload(
         Map<String, Long> more = new LinkedHashMap<>(others);
         more.merge(name, bytes, Long::sum);
         return new Workload(
-                shape, tokens, weightBytes, copyBytes, adapters, hasGates, hasTeacher, roleBytes, more);
+                shape, tokens, longest, weightBytes, copyBytes, adapters, hasGates, hasTeacher, roleBytes, more);
     }
 
     /// @param elements of a tensor

@@ -55,6 +55,7 @@ public final class PruningMemory {
         // Two norms for each layer and the last one, needed where hidden channels are scored.
         long norms = (long) samples * shape.hidden() * (2L * shape.layers().size() + 1);
         return Workload.of(shape, Math.multiplyExact((long) samples, tokens), weightBytes)
+                .withSequences(tokens)
                 .with("gradient_tiles", (TaylorScores.MOST_TILE_FLOATS + norms) * Float.BYTES + TaylorScores.GROWTH)
                 .with("cut_layer", cutLayer(architecture, shape, weightBytes));
     }

@@ -43,6 +43,7 @@ public record TrainingMemory(
         // Value, gradient, two moments; nodes of the tree; the best state; a state on its way to the disk.
         long copies = 4 + levels + 1 + 4;
         return Workload.of(shape, tokens, weightBytes)
+                .withSequences(longest)
                 .with("trained", Math.multiplyExact(trained, Float.BYTES * copies));
     }
 

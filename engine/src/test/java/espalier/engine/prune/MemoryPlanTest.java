@@ -18,12 +18,14 @@ import espalier.engine.model.MemoryPlan;
 import espalier.engine.model.Model;
 import espalier.engine.model.ModelShape;
 import espalier.engine.model.Pass;
+import espalier.engine.model.StateGradients;
 import espalier.engine.model.Workload;
 import espalier.engine.testing.InterceptedOps;
 import espalier.engine.testing.RandomModel;
 import espalier.engine.weights.LayerShape;
 import espalier.kernels.Backends;
 import espalier.kernels.Ops;
+import espalier.kernels.Tensor;
 import espalier.kernels.Workspace;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -133,6 +135,44 @@ class MemoryPlanTest {
         });
         assertEquals(2, held.size(), "the cache, then the passes");
         assertTrue(held.get(0) <= plan.get("kv_cache"), name + ": cache holds " + held.get(0) + " of " + plan);
+    }
+
+    /// What the kernels keep in real passes.
+    @ParameterizedTest(name = "{0}")
+    @MethodSource("shapes")
+    void kernels(String name, ModelShape shape, int samples, int tokens) {
+        int threads = Runtime.getRuntime().availableProcessors();
+        Workload work = PruningMemory.scoring(Architecture.LLAMA, shape, 0, samples, tokens);
+        long training = MemoryPlan.training(work, Keep.LAYER_INPUTS, false).parts().get("kernels");
+        long inference = MemoryPlan.inference(shape, 0, samples * tokens, 0).parts().get("kernels");
+        try (Ops ops = Backends.open(Backends.Choice.VECTOR, threads);
+                RandomModel random = new RandomModel(shape, 7);
+                Model model = Model.load(random, shape, ops);
+                Workspace ws = ops.newWorkspace()) {
+            Batch batch = Batch.of(RandomModel.ids(shape, samples, tokens, 1));
+            Pass pass = Pass.plain(shape.layers().size());
+            Hidden hidden = model.forward(batch, pass, Keep.LAYER_INPUTS, ws);
+            assertTrue(ops.scratchBytes() <= inference, "%,d of %,d".formatted(ops.scratchBytes(), inference));
+            Tensor dNormed = ws.take(batch.tokens(), shape.hidden());
+            model.lmHead().lossBackward(dNormed, hidden, batch.nextTokens(), 1, ws);
+            model.backward(hidden, dNormed, StateGradients.NONE, pass, ws);
+            assertTrue(ops.scratchBytes() <= training, "%,d of %,d".formatted(ops.scratchBytes(), training));
+        }
+    }
+
+    /// Attention's share grows with the longest sequence, not with the batch.
+    @Test
+    void longSequencesTakeMoreOfTheKernels() {
+        ModelShape shape = shape(2000, 256, 3, LayerShape.uniform(8, 8, 32, 700));
+        Workload work = Workload.of(shape, 4096, 0);
+        long whole = kernels(work);
+        long parts = kernels(work.withSequences(512));
+        int threads = Runtime.getRuntime().availableProcessors();
+        assertTrue(whole - parts > 3500L * threads * 5 * 32 * 4, whole + " " + parts);
+    }
+
+    private static long kernels(Workload work) {
+        return MemoryPlan.training(work, Keep.LAYER_INPUTS, false).parts().get("kernels");
     }
 
     /// Enough, and without the room for growth not more than twice as much.

@@ -35,6 +35,11 @@ public final class ScalarOps extends CpuOps {
     }
 
     @Override
+    public long scratchBytes() {
+        return 0;
+    }
+
+    @Override
     public Weight pack(Weight w, Workspace memory) {
         return w;
     }

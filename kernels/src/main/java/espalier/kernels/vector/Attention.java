@@ -4,6 +4,7 @@ import espalier.kernels.HeadMap;
 import espalier.kernels.KeyValues;
 import espalier.kernels.Ops;
 import espalier.kernels.Tensor;
+import java.util.Arrays;
 import java.util.List;
 
 /// Causal attention. Start at [#forward]; the backward is [AttentionBackward].
@@ -103,6 +104,12 @@ final class Attention implements AutoCloseable {
             Access.set(call.lse.address() + Float.BYTES * (row + lanes.headOf(lane)),
                     (float) (max + StrictMath.log(sum)));
         }
+    }
+
+    /// @return bytes of scratch memory, used or not
+    long heldBytes() {
+        return fewRows.heldBytes() + PackBuffer.heldBytes(scratch)
+                + Arrays.stream(packed).mapToLong(panels -> 4L * panels.length).sum();
     }
 
     @Override

@@ -129,6 +129,11 @@ final class AttentionBackward implements AutoCloseable {
         }
     }
 
+    /// @return bytes of scratch memory, used or not
+    long heldBytes() {
+        return PackBuffer.heldBytes(scratch) + Arrays.stream(packed).mapToLong(panels -> 4L * panels.length).sum();
+    }
+
     @Override
     public void close() {
         for (PackBuffer buffer : scratch) {

@@ -74,6 +74,11 @@ final class AttentionFewRows implements AutoCloseable {
         }
     }
 
+    /// @return bytes of scratch memory, used or not
+    long heldBytes() {
+        return PackBuffer.heldBytes(scores);
+    }
+
     @Override
     public void close() {
         for (PackBuffer buffer : scores) {

@@ -110,6 +110,11 @@ final class ColumnSums implements AutoCloseable {
         store(out, sum.add(load(out, m)), m);
     }
 
+    /// @return bytes of scratch memory, used or not
+    long heldBytes() {
+        return partial.heldBytes();
+    }
+
     @Override
     public void close() {
         partial.close();

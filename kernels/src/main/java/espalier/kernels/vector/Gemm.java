@@ -304,6 +304,13 @@ final class Gemm implements AutoCloseable {
         return (int) ((long) n * i / parts);
     }
 
+    /// @return bytes of scratch memory, used or not
+    long heldBytes() {
+        return 4L * packedA.length + PackBuffer.heldBytes(packedB)
+                + Arrays.stream(localA).mapToLong(panels -> 4L * panels.length).sum()
+                + scratch.length * (PackColumns.SCRATCH_BYTES + GemmTile.BYTES);
+    }
+
     @Override
     public void close() {
         for (PackBuffer buffer : packedB) {

@@ -79,6 +79,11 @@ final class GemmOps implements AutoCloseable {
                 b.address(), DType.F32, b.cols(), alpha, accumulate);
     }
 
+    /// @return bytes of scratch memory, used or not
+    long heldBytes() {
+        return gemm.heldBytes() + gemv.heldBytes();
+    }
+
     @Override
     public void close() {
         gemm.close();

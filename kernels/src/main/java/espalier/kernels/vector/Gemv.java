@@ -80,6 +80,11 @@ final class Gemv implements AutoCloseable {
         return to;
     }
 
+    /// @return bytes of scratch memory, used or not
+    long heldBytes() {
+        return pairs.heldBytes() + PackBuffer.heldBytes(scratch);
+    }
+
     @Override
     public void close() {
         pairs.close();

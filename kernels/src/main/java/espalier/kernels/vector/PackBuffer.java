@@ -1,6 +1,7 @@
 package espalier.kernels.vector;
 
 import java.lang.foreign.Arena;
+import java.util.Arrays;
 
 /// Scratch memory that grows to the largest size asked for and is kept. One thread uses it at a time.
 final class PackBuffer implements AutoCloseable {
@@ -24,6 +25,16 @@ final class PackBuffer implements AutoCloseable {
             bytes = size;
         }
         return address;
+    }
+
+    /// @return bytes of memory, used or not
+    long heldBytes() {
+        return bytes;
+    }
+
+    /// @return bytes of all buffers
+    static long heldBytes(PackBuffer[] buffers) {
+        return Arrays.stream(buffers).mapToLong(PackBuffer::heldBytes).sum();
     }
 
     /// Frees the memory; the buffer may be used again.

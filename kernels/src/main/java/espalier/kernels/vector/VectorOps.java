@@ -272,6 +272,12 @@ public final class VectorOps extends CpuOps {
     }
 
     @Override
+    public long scratchBytes() {
+        return products.heldBytes() + attention.heldBytes() + attentionBackward.heldBytes() + columnSums.heldBytes()
+                + PackBuffer.heldBytes(scratch);
+    }
+
+    @Override
     public void close() {
         parallel.close();
         attention.close();
