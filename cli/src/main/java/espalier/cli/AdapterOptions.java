@@ -14,8 +14,8 @@ import java.util.Optional;
 import java.util.Set;
 import picocli.CommandLine.Option;
 
-/// Which adapters are trained, and on what of an instruction: the options of `finetune` beside [TrainingOptions], and
-/// with a prefix those of `prune --recover`.
+/// Which adapters are trained, and on what of an instruction: the options of `finetune` beside [TrainingOptions], with
+/// a prefix those of `prune --recover`, and with other defaults those of pruning by masks.
 final class AdapterOptions {
     @Option(
             names = "--lora-rank",

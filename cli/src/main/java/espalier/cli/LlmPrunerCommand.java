@@ -37,6 +37,7 @@ import picocli.CommandLine.Model.CommandSpec;
             "  espalier prune --model M --out X --target-total 0.2 --importance l2 --uniform",
             "  espalier prune --model M --out X --mode layer --keep-layers 20",
             "  espalier prune --model M --out X --ratio 0.25 --calibration c4.jsonl.gz --recover alpaca.jsonl.gz",
+            "  espalier prune --method nuteprune --help",
             "",
             "The result is proved equal to the masked model before it gets its name.",
         })

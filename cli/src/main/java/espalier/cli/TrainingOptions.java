@@ -10,8 +10,9 @@ import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.TypeConversionException;
 
-/// How a model is trained, whatever of it: options of `finetune`, with a prefix those of `prune --recover`, and those
-/// of `pretrain` with [PretrainDefaults]. The defaults here are those of LLM-Pruner's paper.
+/// How a model is trained, whatever of it: options of `finetune`, with a prefix those of `prune --recover`, and with
+/// other defaults those of `pretrain` ([PretrainDefaults]) and of pruning by masks ([MaskCommand]). The defaults here
+/// are those of LLM-Pruner's paper.
 final class TrainingOptions {
     private static final int PAPER_LENGTH = 256;
     private static final int PAPER_WARMUP = 100;

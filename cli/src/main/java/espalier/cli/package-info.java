@@ -4,11 +4,15 @@
 /// text or JSON, logging), [ModelOptions] (backend, threads) and [RunningModel]; [PrefixOption] and [ModelPrefix] are
 /// what is put before the input of a model that carries a prompt.
 ///
-/// The options of [PruneCommand] come in groups: [SizeOptions], [WidthOptions], [SelectionOptions], [ScoringOptions];
-/// [PruneProgress] and [PruneResult] are what it shows. [Recovery] is its `--recover`; it and [FinetuneCommand] train by
-/// [AdapterTraining], with [AdapterOptions]. They and [PretrainCommand] have [TrainingOptions] and [RunOptions], read
-/// [PreparedData], and train in a [TrainingRun], shown by a [TrainingMeter]; [InitCommand] and [PretrainCommand] begin
-/// with a [NewModel]. The page that a run leaves is made in [espalier.cli.report].
+/// [PruneCommand] is one of three by `--method`, with [PruneJob] in common: [LlmPrunerCommand], whose options come in
+/// groups ([SizeOptions], [WidthOptions], [SelectionOptions], [ScoringOptions]) and which shows [PruneProgress] and
+/// [PruneResult]; and [NutePruneCommand] and [CompressoCommand], which are [MaskCommand]s with [MaskOptions] and
+/// [TeacherOptions] that end in a [MaskRun]. [Recovery] is `--recover` of them all; it and [FinetuneCommand] train by
+/// [AdapterTraining], with [AdapterOptions]. All but LLM-Pruner by itself, and [PretrainCommand], have
+/// [TrainingOptions] and [RunOptions], read [PreparedData], and train in a [TrainingRun], shown by a [TrainingMeter];
+/// what a command has of another one under other names or with other defaults it gets by [BorrowedOptions].
+/// [InitCommand] and [PretrainCommand] begin with a [NewModel]. The page that a run leaves is made in
+/// [espalier.cli.report].
 ///
 /// [DemoCommand] is `prune --recover` on the [EmbeddedModel]; [DecodeTurns] and [DemoTable] show what became of it.
 ///
