@@ -1,0 +1,124 @@
+package espalier.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Set;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/// `prune` by trained masks on a small model, from the command line to the files.
+class MaskCommandGoldenTest {
+    @TempDir
+    private Path folder;
+
+    private Path out;
+    private Path data;
+
+    @BeforeEach
+    void makeData() throws IOException {
+        out = Files.createDirectory(folder.resolve("results")).resolve("x");
+        data = folder.resolve("rows.jsonl");
+        StringBuilder rows = new StringBuilder();
+        for (int i = 0; i < 40; i++) {
+            rows.append(i % 4 == 0
+                    ? "{\"text\": \"Once upon a time there was a cat number %d. It was happy.\"}%n".formatted(i)
+                    : "{\"instruction\": \"Say %d.\", \"input\": \"\", \"output\": \"It is %d and a dog.\"}%n"
+                            .formatted(i, i));
+        }
+        Files.writeString(data, rows);
+    }
+
+    private Cli prune(String method, Object... more) {
+        return pruneTo(out, method, more);
+    }
+
+    private Cli pruneTo(Path target, String method, Object... more) {
+        List<Object> fixed = List.of(
+                "prune", "--method", method, "--model", PruneRuns.small(), "--data", data, "--out", target, "--sparsity",
+                0.3, "--steps", 14, "--batch", 4, "--micro-batch", 2, "--max-length", 400, "--threads", 2);
+        return Cli.run(Stream.concat(fixed.stream(), Stream.of(more)).toArray());
+    }
+
+    private static List<JsonNode> steps(Path run) throws IOException {
+        try (Stream<String> lines = Files.lines(run.resolve("metrics.jsonl"))) {
+            return lines.map(MaskCommandGoldenTest::parse).filter(line -> line.has("loss")).toList();
+        }
+    }
+
+    private static JsonNode parse(String line) {
+        try {
+            return PruneRuns.JSON.readTree(line);
+        } catch (IOException e) {
+            throw new AssertionError(line, e);
+        }
+    }
+
+    @ParameterizedTest
+    @CsvSource({"nuteprune, ''", "nuteprune, --masks-only", "compresso, --no-recover"})
+    void oneRunMakesASmallerModel(String method, String option) throws IOException {
+        Object[] more = Stream.of(option, "--eval-data", PruneRuns.story(), "--eval-windows", 2, "--json")
+                .filter(word -> !word.equals(""))
+                .toArray();
+        JsonNode json = prune(method, more).json();
+        boolean compresso = method.equals("compresso");
+        assertEquals(compresso ? 16 : 14, json.get("steps").intValue(), json.toString());
+        assertEquals(method, json.get("method").textValue());
+        assertEquals(0.3, json.get("target_sparsity").doubleValue());
+        assertEquals(List.of("dense", "pruned"), json.get("rows").findValuesAsText("stage"));
+        long parameters = json.get("parameters_after").longValue();
+        assertTrue(parameters <= json.get("parameters_before").longValue());
+        assertEquals(parameters, PruneRuns.inspect(out).get("parameters").longValue());
+        assertEquals(!option.equals("--masks-only"), Files.exists(out.resolve("adapter")));
+        assertTrue(Files.readString(out.resolve("run/report.html")).contains("Pruning of x"));
+        assertEquals(0, Cli.run("generate", "--model", out, "--prompt", "Once", "--max-tokens", 3).exit());
+        assertEquals(
+                compresso ? List.of("adapters", "adapters") : List.of(),
+                steps(out.resolve("run")).stream()
+                        .map(line -> line.get("stage").textValue())
+                        .filter("adapters"::equals)
+                        .toList());
+        Object[] again = Stream.concat(Stream.of("--resume"), Stream.of(more)).toArray();
+        assertEquals(json.get("sha256"), prune(method, again).json().get("sha256"), "nothing is left to do");
+        again[0] = "--overwrite";
+        assertEquals(json.get("sha256"), prune(method, again).json().get("sha256"), "same seed, same bits");
+    }
+
+    @ParameterizedTest
+    @CsvSource({"nuteprune, --recover-steps=6", "compresso, --adapter-steps=2"})
+    void aRecoveryFollowsInTheSameFolder(String method, String option) throws IOException {
+        Object[] more = Stream.concat(
+                        Stream.of(option, "--eval-data", PruneRuns.story(), "--eval-windows", 2, "--json"),
+                        method.equals("nuteprune") ? Stream.of("--recover", data) : Stream.empty())
+                .toArray();
+        JsonNode json = prune(method, more).json();
+        assertEquals(6, json.get("recovery").get("steps").intValue());
+        assertEquals(List.of("dense", "pruned", "recovered"), json.get("rows").findValuesAsText("stage"));
+        assertEquals(json.get("sha256"), json.get("recovery").get("sha256"));
+        assertTrue(PruneRuns.names(out.resolve("run/base")).containsAll(
+                Set.of("adapter", "config.json", "model.safetensors", "run", "tokenizer.json")));
+        Object[] again = Stream.concat(Stream.of("--resume"), Stream.of(more)).toArray();
+        assertEquals(json.get("sha256"), prune(method, again).json().get("sha256"));
+        // As after a kill between the two runs.
+        Files.delete(out.resolve("run/base-result.json"));
+        assertEquals(json.get("sha256"), prune(method, again).json().get("sha256"));
+    }
+
+    @Test
+    void aRecoveryCannotBeAddedToAFinishedRun() {
+        assertEquals(0, prune("nuteprune").exit());
+        prune("nuteprune", "--resume", "--recover", data).refused("the run at " + out
+                + " was begun without a run in its base, this command is with one; only --overwrite starts again");
+        assertFalse(Files.exists(out.resolve("run/base/run")));
+    }
+}
