@@ -178,7 +178,7 @@ abstract class MaskCommand extends PruneJob {
                 gates,
                 InitialGates.RELEASED,
                 masks.schedule(steps, warmupSevenths()),
-                masks.rate(),
+                masks.rates(steps),
                 initial,
                 settings,
                 training.learningRate(settings.steps()),

@@ -6,6 +6,7 @@ import espalier.engine.gates.GateSettings;
 import espalier.engine.gates.GateSettings.Enabling;
 import espalier.engine.gates.GateSettings.HeadUnit;
 import espalier.engine.gates.GateSparsity;
+import espalier.engine.gates.GateTraining;
 import espalier.engine.gates.SparsitySchedule;
 import espalier.engine.gates.WidthRule;
 import espalier.engine.model.LayerRange;
@@ -20,6 +21,9 @@ import picocli.CommandLine.TypeConversionException;
 final class MaskOptions {
     /// At 0.1 a step, a gate needs 92 steps from one end of its range to the other.
     private static final long GATE_STEPS = 100;
+
+    private static final double RELEASED_MULTIPLIER_RATE = GateTraining.Rates.RELEASED.multipliers();
+    private static final long MULTIPLIER_STEPS = 2000;
 
     @Option(
             names = {"--sparsity", "--target-prunable"},
@@ -45,9 +49,16 @@ final class MaskOptions {
             names = "--mask-lr",
             paramLabel = "L",
             defaultValue = "0.1",
-            description = "Learning rate of masks and of the multipliers that hold them to the sparsity "
-                    + "(default: ${DEFAULT-VALUE}).")
+            description = "Learning rate of masks (default: ${DEFAULT-VALUE}).")
     private double rate;
+
+    @Option(
+            names = "--multiplier-lr",
+            paramLabel = "L",
+            description = "Learning rate of the multipliers that hold masks to the sparsity, which grow by about so "
+                    + "much a step (default: 0.1, and for fewer than 2000 steps with masks as much more as they are "
+                    + "fewer).")
+    private Double multiplierRate;
 
     @Option(
             names = "--mask",
@@ -99,13 +110,20 @@ final class MaskOptions {
         if (!(sparsity > 0 && sparsity < 1)) {
             throw new IllegalArgumentException("--sparsity is " + sparsity + ", expected a number in (0, 1)");
         }
-        if (!(rate > 0 && rate < Double.POSITIVE_INFINITY)) {
-            throw new IllegalArgumentException("--mask-lr is " + rate + ", expected a positive number");
+        positive("--mask-lr", rate);
+        if (multiplierRate != null) {
+            positive("--multiplier-lr", multiplierRate);
         }
         if (uniform && layers != null) {
             throw new IllegalArgumentException("--uniform excludes --layers");
         }
         widths();
+    }
+
+    private static void positive(String option, double value) {
+        if (!(value > 0 && value < Double.POSITIVE_INFINITY)) {
+            throw new IllegalArgumentException(option + " is " + value + ", expected a positive number");
+        }
     }
 
     /// @param model the model
@@ -141,9 +159,16 @@ final class MaskOptions {
         return Math.max(sevenths * steps / 7, Math.min(GATE_STEPS, 4 * steps / 7));
     }
 
-    /// @return learning rate of the gates
-    double rate() {
-        return rate;
+    /// @param steps with masks
+    /// @return learning rates
+    GateTraining.Rates rates(long steps) {
+        return new GateTraining.Rates(rate, multiplierRate != null ? multiplierRate : usualMultiplierRate(steps));
+    }
+
+    /// Nothing leaves before the multipliers outweigh what the task loses by it. Both tiny models and the release's
+    /// LLaMA-7B (l0-masks.md, section 11) needed between 100 and 200, which 0.1 a step reaches in 2000 steps.
+    static double usualMultiplierRate(long steps) {
+        return RELEASED_MULTIPLIER_RATE * Math.max(1, (double) MULTIPLIER_STEPS / steps);
     }
 
     /// @return widths that may be left

@@ -125,6 +125,7 @@ class MaskInputGoldenTest {
     @ParameterizedTest
     @CsvSource({
         "--mask-lr, 0, '--mask-lr is 0.0, expected a positive number'",
+        "--multiplier-lr, -1, '--multiplier-lr is -1.0, expected a positive number'",
         "--mask-lr, NaN, '--mask-lr is NaN, expected a positive number'",
         "--align, 0, 'align must be positive, got 0'",
         "--layers, 0:6, '--layers 0:6 reaches beyond the model''s 5 layers'",

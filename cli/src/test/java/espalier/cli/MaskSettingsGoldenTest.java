@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import espalier.engine.adapt.LoraSettings;
 import espalier.engine.gates.GateSettings;
+import espalier.engine.gates.GateTraining;
 import espalier.engine.gates.GateSettings.Enabling;
 import espalier.engine.gates.GateSettings.HeadUnit;
 import espalier.engine.gates.InitialGates;
@@ -111,7 +112,7 @@ class MaskSettingsGoldenTest {
                 training.gates());
         assertEquals(InitialGates.RELEASED, training.initialGates());
         assertEquals(new SparsitySchedule(0.5, 1000, Shape.LINEAR), training.sparsity());
-        assertEquals(0.1, training.gateRate());
+        assertEquals(GateTraining.Rates.RELEASED, training.rates());
         assertEquals(LoraSettings.of(8, 8, 0, QUERIES_AND_VALUES), training.adapters().orElseThrow().settings());
         assertEquals(new TrainingSettings(7000, 16, 4, 42, 1, 100, 200), training.settings());
         assertEquals(new LearningRate(1e-3, LearningRate.Shape.LINEAR, 0, 7000), training.learningRate());
@@ -134,7 +135,7 @@ class MaskSettingsGoldenTest {
         MaskTraining.Request training = resolved.training();
         assertEquals(new MaskMethod.Compresso(1000), training.method());
         assertEquals(new SparsitySchedule(0.3, 4000, Shape.LINEAR), training.sparsity());
-        assertEquals(0.1, training.gateRate());
+        assertEquals(GateTraining.Rates.RELEASED, training.rates());
         assertEquals(LoraSettings.of(8, 8, 0, QUERIES_AND_VALUES), training.adapters().orElseThrow().settings());
         assertEquals(new TrainingSettings(8000, 8, 4, 42, 1, 100, 200), training.settings());
         assertEquals(new LearningRate(5e-5, LearningRate.Shape.LINEAR, 0, 8000), training.learningRate());
@@ -195,7 +196,7 @@ class MaskSettingsGoldenTest {
         Resolved resolved = resolve(
                 "nuteprune", "--target-prunable", 0.4, "--steps", 50, "--batch", 6, "--micro-batch", 3,
                 "--max-length", 64, "--no-template", "--lora-rank", 4, "--lora-alpha", 12, "--targets", "q,o",
-                "--seed", 7, "--sparsity-warmup", 50, "--sparsity-schedule", "cubic", "--mask-lr", 0.05,
+                "--seed", 7, "--sparsity-warmup", 50, "--sparsity-schedule", "cubic", "--mask-lr", 0.05, "--multiplier-lr", 2,
                 "--lr", 2e-3, "--schedule", "constant", "--warmup", 5, "--clip", 2, "--weight-decay", 0.1,
                 "--gqa", "head", "--mask", "ffn,heads", "--layers", "1:4", "--align", 32,
                 "--kl-weight", 1, "--layer-weight", 0, "--temperature", 2,
@@ -205,7 +206,7 @@ class MaskSettingsGoldenTest {
         assertEquals(new TrainingSettings(50, 6, 3, 7, 2, 9, 11), training.settings());
         assertEquals(new LearningRate(2e-3, LearningRate.Shape.CONSTANT, 5, 50), training.learningRate());
         assertEquals(0.1, training.optimiser().weightDecay());
-        assertEquals(0.05, training.gateRate());
+        assertEquals(new GateTraining.Rates(0.05, 2), training.rates());
         assertEquals(
                 new GateSettings(true, true, false, HeadUnit.HEAD, Enabling.NONE, new LayerRange(1, 4)),
                 training.gates());

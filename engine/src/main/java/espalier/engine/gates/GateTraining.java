@@ -13,16 +13,29 @@ public final class GateTraining {
 
     /// @param seed of the run
     /// @param schedule sparsity wanted
-    /// @param rate learning rate of log-alphas, and minus that of the multipliers; positive
-    public record Settings(long seed, SparsitySchedule schedule, double rate) {
-        /// The rate in the releases of Compresso and NutePrune.
-        public static final double RELEASED_RATE = 0.1;
+    /// @param rates how fast
+    public record Settings(long seed, SparsitySchedule schedule, Rates rates) {}
 
-        /// Checks the range.
-        public Settings {
+    /// Learning rates.
+    ///
+    /// @param gates of log-alphas, positive
+    /// @param multipliers of the multipliers, which ascend; positive. The constraint counts once they have grown to what
+    ///     the task loses by a share of the model, and Adam lets them grow by this much a step: a run of few steps needs
+    ///     a higher one
+    public record Rates(double gates, double multipliers) {
+        /// Those of the releases of Compresso and NutePrune.
+        public static final Rates RELEASED = new Rates(0.1, 0.1);
+
+        /// Checks the ranges.
+        public Rates {
+            positive("gates", gates);
+            positive("multipliers", multipliers);
+        }
+
+        private static void positive(String name, double rate) {
             if (!(rate > 0 && rate < Double.POSITIVE_INFINITY)) {
                 throw new IllegalArgumentException(
-                        "learning rate of gates is " + rate + ", expected a positive number");
+                        "learning rate of " + name + " is " + rate + ", expected a positive number");
             }
         }
     }
@@ -49,8 +62,8 @@ public final class GateTraining {
         this.sparsity = new GateSparsity(layout);
         this.settings = settings;
         sparsity.requireReachable(settings.schedule().target());
-        this.logAlpha = new HostAdam(initial.logAlpha(layout, settings.seed()), settings.rate());
-        this.multipliers = new HostAdam(new double[2], -settings.rate());
+        this.logAlpha = new HostAdam(initial.logAlpha(layout, settings.seed()), settings.rates().gates());
+        this.multipliers = new HostAdam(new double[2], -settings.rates().multipliers());
     }
 
     /// @return what the gates remove

@@ -35,7 +35,7 @@ public final class MaskTraining {
     /// @param gates which units have gates
     /// @param initialGates what they begin as
     /// @param sparsity what is aimed at, steps counted from the first with masks
-    /// @param gateRate learning rate of log-alphas, and minus that of the multipliers; positive
+    /// @param rates of log-alphas and multipliers
     /// @param adapters at the start; empty to train masks alone
     /// @param settings of the run, steps without masks included
     /// @param learningRate of the adapters over its steps
@@ -48,7 +48,7 @@ public final class MaskTraining {
             GateSettings gates,
             InitialGates initialGates,
             SparsitySchedule sparsity,
-            double gateRate,
+            GateTraining.Rates rates,
             Optional<LoraState> adapters,
             TrainingSettings settings,
             LearningRate learningRate,
@@ -57,7 +57,7 @@ public final class MaskTraining {
             Examples validation,
             long memory) {
         GateTraining.Settings gateTraining() {
-            return new GateTraining.Settings(settings.seed(), sparsity, gateRate);
+            return new GateTraining.Settings(settings.seed(), sparsity, rates);
         }
     }
 

@@ -22,7 +22,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 class GateTrainingTest {
     private static GateTraining.Settings settings(double target, long warmup) {
         return new GateTraining.Settings(
-                42, new SparsitySchedule(target, warmup, Shape.LINEAR), GateTraining.Settings.RELEASED_RATE);
+                42, new SparsitySchedule(target, warmup, Shape.LINEAR), GateTraining.Rates.RELEASED);
     }
 
     /// Check 5: the first update of the multipliers.

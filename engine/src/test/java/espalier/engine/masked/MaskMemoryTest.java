@@ -234,7 +234,7 @@ class MaskMemoryTest {
         for (int i = 0; i < 3; i++) {
             long before = threads.getCurrentThreadAllocatedBytes();
             GateTraining training = new GateTraining(layout, InitialGates.RELEASED, new GateTraining.Settings(
-                    1, new SparsitySchedule(0.5, 10, SparsitySchedule.Shape.LINEAR), 0.1));
+                    1, new SparsitySchedule(0.5, 10, SparsitySchedule.Shape.LINEAR), GateTraining.Rates.RELEASED));
             GateSample sample = training.sample(0, 0);
             double[] gradient = sample.gradient(sample.mask().values());
             training.sparsity().realised(training.deterministic(WidthRule.FREE));
@@ -262,7 +262,7 @@ class MaskMemoryTest {
         Examples examples = new Examples(List.of(new Example(new int[TOKENS], 1)));
         MaskTraining.Request request = new MaskTraining.Request(
                 MaskMethod.NutePrune.RELEASED, GATES, InitialGates.RELEASED,
-                new SparsitySchedule(0.5, 10, SparsitySchedule.Shape.LINEAR), 0.1,
+                new SparsitySchedule(0.5, 10, SparsitySchedule.Shape.LINEAR), GateTraining.Rates.RELEASED,
                 Optional.of(LoraState.initial(SHAPE, LORA, 1)), new TrainingSettings(20, 4, 2, 1, 1, 10, 10),
                 new LearningRate(1e-3, LearningRate.Shape.CONSTANT, 0, 20), AdamW.Settings.DEFAULT, examples, examples,
                 1L << 40);

@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import espalier.engine.adapt.LoraSettings;
 import espalier.engine.adapt.LoraState;
 import espalier.engine.gates.GateSettings;
+import espalier.engine.gates.GateTraining;
 import espalier.engine.gates.InitialGates;
 import espalier.engine.gates.SparsitySchedule;
 import espalier.engine.model.ModelFolder;
@@ -104,7 +105,7 @@ class MaskRunMemoryTest {
                 .toList());
         return new MaskTraining.Request(
                 method, GateSettings.standard(3), InitialGates.RELEASED,
-                new SparsitySchedule(0.5, 60, SparsitySchedule.Shape.LINEAR), 0.1,
+                new SparsitySchedule(0.5, 60, SparsitySchedule.Shape.LINEAR), GateTraining.Rates.RELEASED,
                 Optional.of(LoraState.initial(SHAPE, LoraSettings.of(8, 8, 0, LoraSettings.ALL_LINEAR), 3)),
                 new TrainingSettings(260, 6, 2, 7, 1, 50, 50),
                 new LearningRate(1e-3, LearningRate.Shape.LINEAR, 0, 260), AdamW.Settings.DEFAULT, examples, examples,

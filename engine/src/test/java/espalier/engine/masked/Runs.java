@@ -3,6 +3,7 @@ package espalier.engine.masked;
 import espalier.engine.adapt.LoraSettings;
 import espalier.engine.adapt.LoraState;
 import espalier.engine.gates.GateSettings;
+import espalier.engine.gates.GateTraining;
 import espalier.engine.gates.InitialGates;
 import espalier.engine.gates.SparsitySchedule;
 import espalier.engine.model.ModelShape;
@@ -50,7 +51,7 @@ final class Runs {
                 GateSettings.standard(SHAPE.layers().size()),
                 InitialGates.RELEASED,
                 new SparsitySchedule(target, warmup, SparsitySchedule.Shape.LINEAR),
-                0.1,
+                GateTraining.Rates.RELEASED,
                 Optional.of(LoraState.initial(SHAPE, LORA, 3)),
                 new TrainingSettings(steps, 4, 2, 7, 1, 1000, 5),
                 new LearningRate(1e-3, LearningRate.Shape.LINEAR, 0, steps),
@@ -67,14 +68,14 @@ final class Runs {
     static MaskTraining.Request with(
             MaskTraining.Request request, Optional<LoraState> adapters, InitialGates initial) {
         return new MaskTraining.Request(
-                request.method(), request.gates(), initial, request.sparsity(), request.gateRate(), adapters,
+                request.method(), request.gates(), initial, request.sparsity(), request.rates(), adapters,
                 request.settings(), request.learningRate(), request.optimiser(), request.training(),
                 request.validation(), request.memory());
     }
 
     static MaskTraining.Request with(MaskTraining.Request request, GateSettings gates) {
         return new MaskTraining.Request(
-                request.method(), gates, request.initialGates(), request.sparsity(), request.gateRate(),
+                request.method(), gates, request.initialGates(), request.sparsity(), request.rates(),
                 request.adapters(), request.settings(), request.learningRate(), request.optimiser(),
                 request.training(), request.validation(), request.memory());
     }
@@ -82,7 +83,7 @@ final class Runs {
     static MaskTraining.Request withSeed(MaskTraining.Request request, long seed) {
         TrainingSettings settings = request.settings();
         return new MaskTraining.Request(
-                request.method(), request.gates(), request.initialGates(), request.sparsity(), request.gateRate(),
+                request.method(), request.gates(), request.initialGates(), request.sparsity(), request.rates(),
                 request.adapters(),
                 new TrainingSettings(
                         settings.steps(), settings.batch(), settings.microBatch(), seed, settings.clip(),
