@@ -7,6 +7,7 @@ import espalier.cli.report.Report;
 import espalier.cli.report.Run;
 import espalier.engine.adapt.LoraState;
 import espalier.engine.masked.MaskPruning;
+import espalier.engine.masked.MaskTraining;
 import espalier.engine.model.ModelFolder;
 import espalier.engine.train.RunConfig;
 import espalier.engine.train.RunFolder;
@@ -100,7 +101,7 @@ record MaskRun(
     private ObjectNode train(RunFolder run, ModelFolder dense, RunConfig config)
             throws IOException, JobCommand.Stopped {
         dense.checkpoint().checkFinite(bytes -> {});
-        run.configure(config, state -> {});
+        run.configure(config, state -> MaskTraining.check(dense.model().shape(), request.training(), state));
         ObjectNode json = new TrainingRun(terminal, run, out)
                 .train(watch -> MaskPruning.run(dense, request, run, watch))
                 .orElseThrow(JobCommand.Stopped::new);

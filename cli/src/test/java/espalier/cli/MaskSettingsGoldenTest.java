@@ -129,6 +129,17 @@ class MaskSettingsGoldenTest {
         assertEquals(Optional.empty(), resolved.recovery());
     }
 
+    /// Multipliers grow to what they do in the release's thousands of steps.
+    @Test
+    void shortRunsHaveFasterMultipliers() throws IOException {
+        assertEquals(
+                new GateTraining.Rates(0.1, 0.8),
+                resolve("nuteprune", "--sparsity", 0.5, "--steps", 250).training().rates());
+        assertEquals(
+                GateTraining.Rates.RELEASED,
+                resolve("compresso", "--sparsity", 0.5, "--steps", 2000, "--max-length", 512).training().rates());
+    }
+
     @Test
     void compressoAsReleased() throws IOException {
         Resolved resolved = resolve("compresso", "--sparsity", 0.3, "--steps", 7000, "--max-length", 512);
@@ -196,7 +207,8 @@ class MaskSettingsGoldenTest {
         Resolved resolved = resolve(
                 "nuteprune", "--target-prunable", 0.4, "--steps", 50, "--batch", 6, "--micro-batch", 3,
                 "--max-length", 64, "--no-template", "--lora-rank", 4, "--lora-alpha", 12, "--targets", "q,o",
-                "--seed", 7, "--sparsity-warmup", 50, "--sparsity-schedule", "cubic", "--mask-lr", 0.05, "--multiplier-lr", 2,
+                "--seed", 7, "--sparsity-warmup", 50, "--sparsity-schedule", "cubic", "--mask-lr", 0.05,
+                "--multiplier-lr", 2,
                 "--lr", 2e-3, "--schedule", "constant", "--warmup", 5, "--clip", 2, "--weight-decay", 0.1,
                 "--gqa", "head", "--mask", "ffn,heads", "--layers", "1:4", "--align", 32,
                 "--kl-weight", 1, "--layer-weight", 0, "--temperature", 2,

@@ -18,6 +18,7 @@ import espalier.engine.prune.Compaction;
 import espalier.engine.prune.LoraCut;
 import espalier.engine.prune.MaskedPlan;
 import espalier.engine.prune.Notice;
+import espalier.engine.prune.PruningMemory;
 import espalier.engine.train.RunConfig;
 import espalier.engine.train.RunDescription;
 import espalier.engine.train.RunFolder;
@@ -78,7 +79,11 @@ public final class MaskPruning {
     /// @throws IllegalArgumentException if it cannot be done, see [MaskTraining#check]
     public static RunConfig configuration(ModelFolder base, Request request, ObjectNode data) {
         MaskTraining.Request training = request.training();
-        MaskTraining.check(base.model().shape(), base.checkpoint().bytes(), training);
+        ModelShape shape = base.model().shape();
+        long weightBytes = base.checkpoint().bytes();
+        MaskTraining.check(shape, weightBytes, training);
+        PruningMemory.withoutGradients(Architecture.forModelType(base.config().modelType()), shape, weightBytes)
+                .require(training.memory());
         ObjectNode json = JsonNodeFactory.instance.objectNode();
         ObjectNode model = json.putObject("model");
         model.put("name", request.baseName());

@@ -1,5 +1,6 @@
 package espalier.engine.masked;
 
+import espalier.engine.adapt.LoraSettings;
 import espalier.engine.adapt.LoraState;
 import espalier.engine.gates.GateLayout;
 import espalier.engine.gates.GateSettings;
@@ -11,11 +12,13 @@ import espalier.engine.model.Model;
 import espalier.engine.model.ModelFolder;
 import espalier.engine.model.ModelShape;
 import espalier.engine.model.PackedModel;
+import espalier.engine.model.Site;
 import espalier.engine.model.StepPlan;
 import espalier.engine.model.Workload;
 import espalier.engine.train.AdamW;
 import espalier.engine.train.Examples;
 import espalier.engine.train.LearningRate;
+import espalier.engine.train.LoraTraining;
 import espalier.engine.train.RunRecord;
 import espalier.engine.train.RunState;
 import espalier.engine.train.Trainer;
@@ -26,6 +29,7 @@ import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 
 /// Trains masks of a frozen model, and adapters with them.
 public final class MaskTraining {
@@ -76,6 +80,7 @@ public final class MaskTraining {
             int snapshots) {}
 
     private static final Logger LOG = System.getLogger(MaskTraining.class.getName());
+    private static final LoraSettings NO_ADAPTERS = LoraSettings.of(1, 1, 0, Set.of());
 
     private MaskTraining() {}
 
@@ -100,7 +105,33 @@ public final class MaskTraining {
             throw new IllegalArgumentException(
                     "the first %d steps train adapters alone, but there are none".formatted(before));
         }
+        requireFixedColumns(request);
         StepPlan.smallest(workload(shape, weightBytes, request)).require(request.memory());
+    }
+
+    /// Dropout is drawn by column, and columns that are masked move others.
+    private static void requireFixedColumns(Request request) {
+        LoraSettings settings = request.adapters().map(LoraState::settings).orElse(NO_ADAPTERS);
+        for (Site site : List.of(Site.O_PROJ, Site.DOWN_PROJ)) {
+            if (settings.dropout() > 0 && settings.targets().contains(site)) {
+                throw new IllegalArgumentException(
+                        "adapters of %s are trained beside masks without dropout only, got lora dropout %s"
+                                .formatted(LoraSettings.shortName(site), settings.dropout()));
+            }
+        }
+    }
+
+    /// Refuses to go on from a state that is not of such a run.
+    ///
+    /// @param shape of the model
+    /// @param request what to train, and how
+    /// @param state where the run was left
+    /// @throws IllegalArgumentException if it has done more steps, or has gates or adapters of other sizes, naming the
+    ///     tensor
+    public static void check(ModelShape shape, Request request, RunState state) {
+        Trainer.requireNotBeyond(state, request.settings());
+        TrainedGates.check(new GateLayout(shape, request.gates()).size(), state);
+        request.adapters().ifPresent(adapters -> LoraTraining.check(adapters, state));
     }
 
     /// What a run goes through, for a [StepPlan].

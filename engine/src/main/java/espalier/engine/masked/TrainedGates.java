@@ -16,7 +16,6 @@ import espalier.engine.train.TrainedBeside;
 import espalier.kernels.Ops;
 import espalier.kernels.Workspace;
 import java.io.IOException;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -223,10 +222,23 @@ final class TrainedGates implements TrainedBeside, AutoCloseable {
         tensors.add(new RunState.Values("v." + name, 1, n, vector.v()));
     }
 
+    /// @param gates how many there are
+    /// @param state where a run was left
+    /// @throws IllegalArgumentException naming what it lacks, or has another length
+    static void check(int gates, RunState state) {
+        Map<String, float[]> tensors = RunState.Values.byName(state.tensors());
+        for (String name : List.of(LOG_ALPHA, "m." + LOG_ALPHA, "v." + LOG_ALPHA)) {
+            int length = require(tensors, name).length;
+            if (length != gates) {
+                throw new IllegalArgumentException("tensor %s of the saved state has %d values, expected %d"
+                        .formatted(name, length, gates));
+            }
+        }
+    }
+
     @Override
     public void restore(RunState state) {
-        Map<String, float[]> tensors = new HashMap<>();
-        state.tensors().forEach(tensor -> tensors.put(tensor.name(), tensor.data()));
+        Map<String, float[]> tensors = RunState.Values.byName(state.tensors());
         training.restore(new GateState(
                 Long.parseLong(state.value(UPDATES)), vector(tensors, LOG_ALPHA), vector(tensors, MULTIPLIERS)));
         teachers.ifPresent(schedule -> schedule.restore(new TeacherSchedule.State(

@@ -104,9 +104,18 @@ public final class LoraTraining {
     /// @throws IllegalArgumentException if it has done more steps, or has adapters of other sizes, naming the tensor
     public static void check(Request request, RunState state) {
         Trainer.requireNotBeyond(state, request.settings());
+        check(request.initial(), state);
+    }
+
+    /// Likewise, of the adapters alone.
+    ///
+    /// @param initial adapters of the run
+    /// @param state where it was left
+    /// @throws IllegalArgumentException if it has adapters of other sizes, naming the tensor
+    public static void check(LoraState initial, RunState state) {
         Map<String, RunState.Values> values = new HashMap<>();
         state.tensors().forEach(tensor -> values.put(tensor.name(), tensor));
-        for (LoraFactors factors : request.initial().factors()) {
+        for (LoraFactors factors : initial.factors()) {
             LoraModule module = factors.module();
             HostValues.require(values, AdamW.PARAMETER + module.nameA(), module.rank(), module.in());
             HostValues.require(values, AdamW.PARAMETER + module.nameB(), module.out(), module.rank());

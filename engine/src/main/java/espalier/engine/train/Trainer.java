@@ -123,8 +123,10 @@ public final class Trainer implements AutoCloseable {
         }
     }
 
+    /// @param state where a run was left
+    /// @param settings of the run
     /// @throws IllegalArgumentException if the state is of a later step than the last one
-    static void requireNotBeyond(RunState state, TrainingSettings settings) {
+    public static void requireNotBeyond(RunState state, TrainingSettings settings) {
         if (state.step() > settings.steps()) {
             throw new IllegalArgumentException("the run has done %d steps, more than the %d that are asked for"
                     .formatted(state.step(), settings.steps()));
