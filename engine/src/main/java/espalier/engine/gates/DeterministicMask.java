@@ -3,11 +3,10 @@ package espalier.engine.gates;
 import espalier.engine.gates.GateSettings.Enabling;
 import espalier.engine.model.AlignedWidth;
 import espalier.engine.weights.LayerShape;
-import java.util.Comparator;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Collectors;
-import java.util.stream.IntStream;
 
 /// The mask outside training, Wang et al. 2020, arXiv:1910.04732: each block of gates loses as many as it expects to,
 /// those with the smallest log-alpha, and of equal ones those with the lower index. The others keep soft values in
@@ -23,11 +22,7 @@ public final class DeterministicMask {
     ///     enabling gates decide
     public static GateMask of(GateLayout layout, double[] logAlpha, WidthRule rule) {
         layout.check("log-alpha", logAlpha);
-        if (rule.uniform()) {
-            requireUniform(layout);
-        }
-        Map<GateFamily, Double> means = layout.blocks().stream().collect(Collectors.groupingBy(
-                GateBlock::family, Collectors.averagingDouble(block -> expectedZeros(logAlpha, block))));
+        Map<GateFamily, Double> means = rule.uniform() ? meanZeros(layout, logAlpha) : Map.of();
         double[] gates = new double[layout.size()];
         for (GateBlock block : layout.blocks()) {
             double expected = rule.uniform() ? means.get(block.family()) : expectedZeros(logAlpha, block);
@@ -39,6 +34,12 @@ public final class DeterministicMask {
             }
         }
         return new GateMask(layout, gates);
+    }
+
+    private static Map<GateFamily, Double> meanZeros(GateLayout layout, double[] logAlpha) {
+        requireUniform(layout);
+        return layout.blocks().stream().collect(Collectors.groupingBy(
+                GateBlock::family, Collectors.averagingDouble(block -> expectedZeros(logAlpha, block))));
     }
 
     /// Rounds halves to the even number.
@@ -59,13 +60,32 @@ public final class DeterministicMask {
         return block.size() - kept;
     }
 
+    /// Every training step comes here, so gates are not boxed to be put in order.
     private static void soften(double[] logAlpha, GateBlock block, int zeros, double[] gates) {
-        // Adding 0 makes the two zeros equal.
-        IntStream.range(block.offset(), block.end())
-                .boxed()
-                .sorted(Comparator.comparingDouble(i -> logAlpha[i] + 0.0))
-                .skip(zeros)
-                .forEach(i -> gates[i] = HardConcrete.kept(logAlpha[i]));
+        double[] ordered = new double[block.size()];
+        for (int i = 0; i < ordered.length; i++) {
+            ordered[i] = orderKey(logAlpha[block.offset() + i]);
+        }
+        Arrays.sort(ordered);
+        double last = zeros == 0 ? Double.NEGATIVE_INFINITY : ordered[zeros - 1];
+        int smaller = 0;
+        while (smaller < zeros && ordered[smaller] < last) {
+            smaller++;
+        }
+        int equalZeros = zeros - smaller;
+        for (int i = block.offset(); i < block.end(); i++) {
+            double value = orderKey(logAlpha[i]);
+            if (value == last && equalZeros > 0) {
+                equalZeros--;
+            } else if (value >= last) {
+                gates[i] = HardConcrete.kept(logAlpha[i]);
+            }
+        }
+    }
+
+    /// Makes the two zeros equal, which an order of doubles tells apart.
+    private static double orderKey(double logAlpha) {
+        return logAlpha + 0.0;
     }
 
     private static void requireUniform(GateLayout layout) {

@@ -13,11 +13,11 @@ public final class GateMask {
     private final double[] values;
 
     /// @param layout the gates
-    /// @param values one per gate, in `[0, 1]`; enabling gates are 0 or 1
+    /// @param values one per gate, in `[0, 1]`; enabling gates are 0 or 1; not copied
     GateMask(GateLayout layout, double[] values) {
         layout.check("mask", values);
         this.layout = layout;
-        this.values = values.clone();
+        this.values = values;
     }
 
     /// @return the gates

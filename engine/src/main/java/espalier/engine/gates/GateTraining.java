@@ -73,7 +73,7 @@ public final class GateTraining {
 
     /// @return a copy of the log-alphas, one per gate
     public double[] logAlpha() {
-        return logAlpha.values();
+        return logAlpha.values().clone();
     }
 
     /// @return number of gates

@@ -47,9 +47,9 @@ final class HostAdam {
         Arrays.setAll(values, i -> Math.clamp(values[i], least, most));
     }
 
-    /// @return a copy
+    /// @return the values themselves, which the next step changes: who reads them does not
     double[] values() {
-        return values.clone();
+        return values;
     }
 
     long updates() {

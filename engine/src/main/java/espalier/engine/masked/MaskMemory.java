@@ -24,9 +24,9 @@ import java.util.Optional;
 public record MaskMemory(
         ModelShape shape, long weightBytes, GateSettings gates, Optional<LoraSettings> adapters, boolean hasTeacher) {
     /// Of each gate on the host: log-alpha and its moments, and what a step makes of them: a draw, its gradients, the
-    /// expected sparsity, the deterministic mask with its order, much of it in F64. Measured 248, and 24
+    /// expected sparsity, the deterministic mask with its order, much of it in F64. Measured 184, and 24
     /// go to the backend and back.
-    private static final long HOST_BYTES_OF_A_GATE = 320;
+    private static final long HOST_BYTES_OF_A_GATE = 240;
     /// A snapshot on its way from or to the disk, beside the teacher that is in use.
     private static final int COPIES_OF_A_SNAPSHOT = 2;
 

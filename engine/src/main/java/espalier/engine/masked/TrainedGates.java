@@ -40,8 +40,8 @@ final class TrainedGates implements TrainedBeside, AutoCloseable {
     private final Workspace memory;
     private final Parameter gradients;
     private final List<StepNote> notes;
+    private final double[] taskGradient;
 
-    private double[] taskGradient;
     private GateTraining.Penalty penalty;
     private double realised;
     /// Steps done when the last penalty was found; -1 before there was one.
@@ -70,6 +70,7 @@ final class TrainedGates implements TrainedBeside, AutoCloseable {
         this.notes = List.copyOf(notes);
         this.ops = ops;
         this.memory = ops.newWorkspace();
+        this.taskGradient = new double[training.size()];
         // The tree of micro-batches adds these; nothing steps the value.
         this.gradients = new Parameter(
                 LOG_ALPHA, memory.takeZeros(1, training.size()), memory.takeZeros(1, training.size()));
@@ -145,7 +146,6 @@ final class TrainedGates implements TrainedBeside, AutoCloseable {
             return 0;
         }
         float[] floats = HostCopy.of(ops, gradients.gradient());
-        taskGradient = new double[floats.length];
         boolean isFinite = true;
         for (int i = 0; i < floats.length; i++) {
             taskGradient[i] = floats[i];

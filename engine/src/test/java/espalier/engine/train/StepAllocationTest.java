@@ -2,7 +2,6 @@ package espalier.engine.train;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
-import com.sun.management.ThreadMXBean;
 import espalier.engine.adapt.LoraSettings;
 import espalier.engine.adapt.LoraState;
 import espalier.engine.adapt.LoraWeights;
@@ -14,17 +13,16 @@ import espalier.engine.model.ModelShape;
 import espalier.engine.model.Parameter;
 import espalier.engine.model.Pass;
 import espalier.engine.model.WeightGradients;
+import espalier.engine.testing.AllocationMeter;
 import espalier.engine.testing.ChildJvm;
 import espalier.engine.testing.RandomModel;
 import espalier.engine.weights.LayerShape;
 import espalier.kernels.Backends;
 import espalier.kernels.Ops;
 import java.io.IOException;
-import java.lang.management.ManagementFactory;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
-import java.util.function.LongSupplier;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -38,8 +36,6 @@ class StepAllocationTest {
             ModelShape.Biases.NONE, 1e-5, 10_000, 256);
     private static final LoraSettings LORA = LoraSettings.of(4, 8, 0.25, LoraSettings.ALL_LINEAR);
     private static final int SEQUENCES = 4;
-    private static final int WINDOW = 20;
-    private static final int WINDOWS = 40;
 
     /// What a step may allocate whatever its size: arguments and bodies of about 600 calls of kernels, and the line of
     /// metrics; measured 142,000.
@@ -48,26 +44,6 @@ class StepAllocationTest {
     /// Measured 2,400. One boxed vector in each pass over a row of any kernel would add at least 80 for each of the
     /// row's 8 registers.
     private static final long OF_A_TOKEN = 2_900;
-
-    /// Bytes that all threads allocate in a step, dead ones included, and those that workspaces hold, window after
-    /// window: the JIT compiler ends somewhere among the first, so the smallest counts.
-    private static final class Meter implements TrainingWatch {
-        private final ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
-        private final List<Long> windows = new ArrayList<>();
-        private final List<Long> held = new ArrayList<>();
-        private LongSupplier heldBytes;
-        private long before;
-
-        @Override
-        public void step(Step step) {
-            if (step.step() % WINDOW == 0) {
-                long now = threads.getTotalThreadAllocatedBytes();
-                windows.add((now - before) / WINDOW);
-                held.add(heldBytes.getAsLong());
-                before = threads.getTotalThreadAllocatedBytes();
-            }
-        }
-    }
 
     /// Prints what is wrong. In a process of its own: where scalar kernels, other widths and odd shapes ran before, the
     /// compiler may box vectors of a kernel that it compiles after them.
@@ -81,17 +57,7 @@ class StepAllocationTest {
                     RandomModel random = new RandomModel(SHAPE, 5);
                     Model model = Model.load(random, SHAPE, ops);
                     LoraWeights adapters = LoraWeights.trained(LoraState.initial(SHAPE, LORA, 3), ops)) {
-                Meter meter = new Meter();
-                train(model, adapters, tokens, meter);
-                long steady = meter.windows.stream().mapToLong(Long::longValue).min().orElseThrow();
-                long most = OF_A_STEP + OF_A_TOKEN * SEQUENCES * tokens;
-                if (steady > most) {
-                    System.out.printf("a step allocates %,d bytes, at most %,d expected%n", steady, most);
-                }
-                if (!meter.held.getFirst().equals(meter.held.getLast())) {
-                    System.out.printf("native memory grows from %,d to %,d bytes%n",
-                            meter.held.getFirst(), meter.held.getLast());
-                }
+                train(model, adapters, tokens).printExcess(OF_A_STEP + OF_A_TOKEN * SEQUENCES * tokens);
             }
         }
     }
@@ -102,23 +68,24 @@ class StepAllocationTest {
         assertEquals("", ChildJvm.run(List.of(), List.of("-Xmx1g"), Once.class, tokens));
     }
 
-    private static void train(Model model, LoraWeights adapters, int tokens, Meter watch)
-            throws IOException {
+    private static AllocationMeter train(Model model, LoraWeights adapters, int tokens) throws IOException {
         List<Example> examples = new ArrayList<>();
         for (int[] ids : RandomModel.ids(SHAPE, SEQUENCES, tokens, 9)) {
             examples.add(new Example(ids, tokens / 4));
         }
-        long steps = (long) WINDOW * WINDOWS;
+        long steps = AllocationMeter.STEPS;
         TrainingSettings settings = new TrainingSettings(steps, SEQUENCES, SEQUENCES / 2, 7, 1, steps + 1, steps + 1);
         LearningRate rate = new LearningRate(1e-3, LearningRate.Shape.CONSTANT, 0, steps);
         Ops ops = model.ops();
         try (NextTokenLoss loss = new NextTokenLoss(model, role(adapters), Keep.lastLayers(1), ops.newWorkspace());
                 AdamW optimiser = new AdamW(
-                        List.of(new AdamW.Group(adapters.parameters(), AdamW.Settings.DEFAULT, rate)), ops);
-                Trainer trainer = new Trainer(loss, optimiser, settings, new Examples(examples),
-                        new Examples(List.of()), "", RunRecord.NONE, watch, ops)) {
-            watch.heldBytes = () -> loss.heldBytes() + optimiser.heldBytes();
-            trainer.run();
+                        List.of(new AdamW.Group(adapters.parameters(), AdamW.Settings.DEFAULT, rate)), ops)) {
+            AllocationMeter meter = new AllocationMeter(() -> loss.heldBytes() + optimiser.heldBytes());
+            try (Trainer trainer = new Trainer(loss, optimiser, settings, new Examples(examples),
+                    new Examples(List.of()), "", RunRecord.NONE, meter, ops)) {
+                trainer.run();
+            }
+            return meter;
         }
     }
 
