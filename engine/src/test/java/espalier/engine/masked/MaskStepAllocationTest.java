@@ -27,6 +27,7 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -80,6 +81,7 @@ class MaskStepAllocationTest {
         }
     }
 
+    @Tag("slow")
     @Test
     void aWarmStepAllocatesOnlySmallRecords() throws IOException, InterruptedException {
         Path base = folder.resolve("base");
