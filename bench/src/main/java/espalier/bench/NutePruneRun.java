@@ -6,6 +6,7 @@ import espalier.engine.adapt.LoraState;
 import espalier.engine.gates.GateLayout;
 import espalier.engine.gates.GateSettings;
 import espalier.engine.gates.GateSparsity;
+import espalier.engine.gates.GateTraining;
 import espalier.engine.gates.InitialGates;
 import espalier.engine.gates.SparsitySchedule;
 import espalier.engine.masked.MaskMethod;
@@ -38,7 +39,7 @@ import java.util.Optional;
 /// Useful is the teacher's forward, and the student's forward and gradients of inputs at the widths that its gates are
 /// expected to leave open. Not counted are recomputation, copies of what lives, losses, gates and adapters.
 final class NutePruneRun implements MeasuredRun {
-    private static final double GATE_RATE = 1e-3;
+    private static final GateTraining.Rates RATES = new GateTraining.Rates(1e-3, 1e-3);
     private static final double MOST_DRIFT = 0.01;
     private static final int FIRST_TOKENS = 8;
     private static final MaskMethod.NutePrune METHOD = new MaskMethod.NutePrune(
@@ -81,7 +82,7 @@ final class NutePruneRun implements MeasuredRun {
     private MaskTraining.Request request(int[][] batch, long steps) {
         return new MaskTraining.Request(
                 METHOD, drawn.layout().settings(), InitialGates.RELEASED,
-                new SparsitySchedule(drawn.expected(), 0, SparsitySchedule.Shape.LINEAR), GATE_RATE,
+                new SparsitySchedule(drawn.expected(), 0, SparsitySchedule.Shape.LINEAR), RATES,
                 Optional.of(adapters),
                 new TrainingSettings(steps, batch.length, batch.length, 1, 1, steps, steps),
                 new LearningRate(1e-3, LearningRate.Shape.CONSTANT, 0, steps), AdamW.Settings.DEFAULT,

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import espalier.engine.adapt.LoraState;
 import espalier.engine.gates.GateSettings;
+import espalier.engine.gates.GateTraining;
 import espalier.engine.gates.InitialGates;
 import espalier.engine.gates.SparsitySchedule;
 import espalier.engine.model.ModelFolder;
@@ -73,7 +74,7 @@ class MaskStepAllocationTest {
             long steps = AllocationMeter.STEPS / 2;
             return new MaskTraining.Request(
                     MaskMethod.NutePrune.RELEASED, GateSettings.standard(LAYERS), InitialGates.RELEASED,
-                    new SparsitySchedule(0.3, 0, SparsitySchedule.Shape.LINEAR), 0.1,
+                    new SparsitySchedule(0.3, 0, SparsitySchedule.Shape.LINEAR), GateTraining.Rates.RELEASED,
                     Optional.of(LoraState.initial(SHAPE, Runs.LORA, 3)),
                     new TrainingSettings(steps, SEQUENCES, SEQUENCES / 2, 7, 1, steps, steps),
                     new LearningRate(1e-3, LearningRate.Shape.CONSTANT, 0, steps), AdamW.Settings.DEFAULT,
