@@ -29,7 +29,6 @@ import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
 import java.util.List;
 import java.util.Optional;
-import java.util.Set;
 
 /// Trains masks of a frozen model, and adapters with them.
 public final class MaskTraining {
@@ -80,7 +79,6 @@ public final class MaskTraining {
             int snapshots) {}
 
     private static final Logger LOG = System.getLogger(MaskTraining.class.getName());
-    private static final LoraSettings NO_ADAPTERS = LoraSettings.of(1, 1, 0, Set.of());
 
     private MaskTraining() {}
 
@@ -111,14 +109,15 @@ public final class MaskTraining {
 
     /// Dropout is drawn by column, and columns that are masked move others.
     private static void requireFixedColumns(Request request) {
-        LoraSettings settings = request.adapters().map(LoraState::settings).orElse(NO_ADAPTERS);
-        for (Site site : List.of(Site.O_PROJ, Site.DOWN_PROJ)) {
-            if (settings.dropout() > 0 && settings.targets().contains(site)) {
-                throw new IllegalArgumentException(
-                        "adapters of %s are trained beside masks without dropout only, got lora dropout %s"
-                                .formatted(LoraSettings.shortName(site), settings.dropout()));
+        request.adapters().map(LoraState::settings).ifPresent(settings -> {
+            for (Site site : List.of(Site.O_PROJ, Site.DOWN_PROJ)) {
+                if (settings.dropout() > 0 && settings.targets().contains(site)) {
+                    throw new IllegalArgumentException(
+                            "adapters of %s are trained beside masks without dropout only, got lora dropout %s"
+                                    .formatted(LoraSettings.shortName(site), settings.dropout()));
+                }
             }
-        }
+        });
     }
 
     /// Refuses to go on from a state that is not of such a run.

@@ -9,13 +9,16 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import espalier.engine.adapt.LoraFactors;
+import espalier.engine.adapt.LoraSettings;
 import espalier.engine.adapt.LoraState;
 import espalier.engine.gates.DeterministicMask;
+import espalier.engine.gates.GateSettings;
 import espalier.engine.gates.GateSparsity;
 import espalier.engine.gates.HardConcrete;
 import espalier.engine.gates.WidthRule;
 import espalier.engine.model.Batch;
 import espalier.engine.model.HostCopy;
+import espalier.engine.model.LayerRange;
 import espalier.engine.model.ModelFolder;
 import espalier.engine.model.Pass;
 import espalier.engine.testing.RandomModel;
@@ -251,6 +254,32 @@ class MaskTrainingTest {
         assertMessage(
                 "the first 5 steps train adapters alone, but there are none",
                 Runs.masksOnly(Runs.request(new MaskMethod.Compresso(5), 0.3, 100, 50)));
+    }
+
+    @Test
+    void dropoutBeforeColumnsThatMoveIsRefused() {
+        MaskTraining.Request request = Runs.nutePrune(0.3, 100, 50);
+        LoraSettings all = LoraSettings.of(4, 4, 0.1, LoraSettings.ALL_LINEAR);
+        LoraState adapters = LoraState.initial(Runs.SHAPE, all, 3);
+        assertMessage(
+                "adapters of o_proj are trained beside masks without dropout only, got lora dropout 0.1",
+                Runs.with(request, Optional.of(adapters), request.initialGates()));
+    }
+
+    /// A state of other gates is refused before anything is changed.
+    @Test
+    void aStateOfOtherGatesIsRefused() throws IOException {
+        MaskTraining.Request request = Runs.nutePrune(0.3, 6, 2);
+        Memory memory = new Memory();
+        run(request, memory, SnapshotStore.inMemory());
+        MaskTraining.check(Runs.SHAPE, request, memory.state);
+        GateSettings fewer = new GateSettings(
+                true, true, false, GateSettings.HeadUnit.GROUP, GateSettings.Enabling.NONE, new LayerRange(0, 3));
+        String message = assertThrows(
+                        IllegalArgumentException.class,
+                        () -> MaskTraining.check(Runs.SHAPE, Runs.with(request, fewer), memory.state))
+                .getMessage();
+        assertEquals("tensor gates.log_alpha of the saved state has 182 values, expected 150", message);
     }
 
     private void assertMessage(String begins, MaskTraining.Request request) {
