@@ -17,26 +17,27 @@ import picocli.CommandLine.Option;
 /// Which adapters are trained, and on what of an instruction: the options of `finetune` beside [TrainingOptions], with
 /// a prefix those of `prune --recover`, and with other defaults those of pruning by masks.
 final class AdapterOptions {
+    // Initial values are those of a command that leaves the option out.
     @Option(
             names = "--lora-rank",
             paramLabel = "R",
             defaultValue = "8",
             description = "Rank (default: ${DEFAULT-VALUE}).")
-    private int rank;
+    private int rank = 8;
 
     @Option(
             names = "--lora-alpha",
             paramLabel = "A",
             defaultValue = "16",
             description = "Alpha; adapters are scaled by alpha / rank (default: ${DEFAULT-VALUE}).")
-    private double alpha;
+    private double alpha = 16;
 
     @Option(
             names = "--lora-dropout",
             paramLabel = "P",
             defaultValue = "0.05",
             description = "Share of an adapter's input that is dropped in training (default: ${DEFAULT-VALUE}).")
-    private double dropout;
+    private double dropout = 0.05;
 
     @Option(
             names = "--targets",

@@ -1,7 +1,12 @@
 package espalier.cli;
 
 import espalier.engine.masked.MaskMethod;
+import espalier.engine.model.ModelFolder;
+import espalier.eval.TextPrefix;
 import espalier.eval.data.PromptStyle;
+import espalier.tokenizer.Tokenizer;
+import java.lang.System.Logger;
+import java.lang.System.Logger.Level;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
@@ -28,6 +33,9 @@ import picocli.CommandLine.Option;
         })
 final class CompressoCommand extends MaskCommand {
     private static final int RECOVERY_EPOCHS = 3;
+    /// Tokens that a context must have beyond the prompt for it to be used.
+    private static final int LEAST_AFTER_PROMPT = 64;
+    private static final Logger LOG = System.getLogger("espalier.cli");
 
     @Option(
             names = "--adapter-steps",
@@ -38,7 +46,8 @@ final class CompressoCommand extends MaskCommand {
 
     @Option(
             names = "--no-prompt",
-            description = "Instruction rows without the prompt that tells the model of its pruning.")
+            description = "Rows without the prompt that tells the model of its pruning. It is left out, and said so, "
+                    + "where the context has no room for it.")
     private boolean noPrompt;
 
     @Option(names = "--no-recover", description = "Do not fine-tune the smaller model (default: on --data).")
@@ -102,12 +111,28 @@ final class CompressoCommand extends MaskCommand {
     }
 
     @Override
-    AdapterOptions.Rows rows() {
-        return adapters().rows(noPrompt ? PromptStyle.ALPACA : PromptStyle.COLLABORATIVE);
+    AdapterOptions.Rows rows(ModelFolder dense, Tokenizer tokenizer) {
+        return adapters().rows(noPrompt || !fits(dense, tokenizer) ? PromptStyle.ALPACA : PromptStyle.COLLABORATIVE);
+    }
+
+    /// A prompt of some hundred tokens leaves nothing of a short context.
+    private boolean fits(ModelFolder dense, Tokenizer tokenizer) {
+        int context = dense.config().maxPositions();
+        int length = PreparedData.reading(context, dense.config(), tokenizer)
+                .withPrompt(PromptStyle.COLLABORATIVE)
+                .prefix(tokenizer)
+                .map(TextPrefix::length)
+                .orElse(0);
+        boolean fits = length + LEAST_AFTER_PROMPT <= context;
+        if (!fits) {
+            LOG.log(Level.WARNING, ("the collaborative prompt has %d tokens, the model a context of %d: rows are made"
+                            + " without it").formatted(length, context));
+        }
+        return fits;
     }
 
     @Override
-    AdapterOptions.Rows recoveryRows() {
-        return rows();
+    AdapterOptions.Rows recoveryRows(AdapterOptions.Rows rows) {
+        return rows;
     }
 }

@@ -14,6 +14,7 @@ import espalier.engine.train.RunFolder;
 import espalier.engine.train.TrainingSettings;
 import espalier.engine.weights.CheckpointWriter;
 import espalier.kernels.Ops;
+import espalier.tokenizer.Tokenizer;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
@@ -63,11 +64,14 @@ abstract class MaskCommand extends PruneJob {
     /// @return steps of the recovery if nothing is said of its length; empty for its usual epochs
     abstract Optional<Long> usualRecoverySteps(long steps);
 
+    /// @param dense the model
+    /// @param tokenizer of the model
     /// @return how rows become text while masks are trained
-    abstract AdapterOptions.Rows rows();
+    abstract AdapterOptions.Rows rows(ModelFolder dense, Tokenizer tokenizer);
 
+    /// @param rows of the training of masks
     /// @return the same for the recovery
-    abstract AdapterOptions.Rows recoveryRows();
+    abstract AdapterOptions.Rows recoveryRows(AdapterOptions.Rows rows);
 
     final MaskOptions masks() {
         return masks;
@@ -103,6 +107,8 @@ abstract class MaskCommand extends PruneJob {
                 .described("--micro-batch", "Sequences that are run at once, under one draw of the gates "
                         + "(default: ${DEFAULT-VALUE}).")
                 .withDefault("--max-length", Integer.toString(maxLength))
+                .described("--max-length", "Longest sequence in tokens, a prompt before it included; what is longer is "
+                        + "cut (default: ${DEFAULT-VALUE}, at most the context).")
                 .withDefault("--lr", learningRate)
                 .described("--lr", "Learning rate of the adapters after its warm-up (default: ${DEFAULT-VALUE}).")
                 .withDefault("--warmup", "0")
@@ -156,7 +162,7 @@ abstract class MaskCommand extends PruneJob {
             if (recoveryData().isEmpty()) {
                 return masked.alone(run, text, ops);
             }
-            return new Recovery(masked, model, out, recoveryAfter(masked.maskedSteps()), eval).run(run, ops);
+            return new Recovery(masked, model, out, recoveryAfter(masked), eval).run(run, ops);
         }
     }
 
@@ -168,8 +174,8 @@ abstract class MaskCommand extends PruneJob {
         GateSettings gates = masks.gates(shape);
         Optional<LoraState> initial =
                 trainsMasksOnly() ? Optional.empty() : Optional.of(adapters.initial(shape, training.seed));
-        PreparedData prepared =
-                PreparedData.read(terminal(), data, dense, model, training, adapters, rows());
+        AdapterOptions.Rows rows = rows(dense, Tokenizer.load(model));
+        PreparedData prepared = PreparedData.read(terminal(), data, dense, model, training, adapters, rows);
         long steps = prepared.settings().steps();
         MaskMethod method = method(steps);
         TrainingSettings settings = prepared.settings().after(method.stepsWithoutMasks());
@@ -186,25 +192,26 @@ abstract class MaskCommand extends PruneJob {
                 prepared.training(),
                 prepared.validation(),
                 memory.bytes());
-        return new MaskRun(terminal(), model, out, prepared, steps, new MaskPruning.Request(
+        return new MaskRun(terminal(), model, out, rows, prepared, steps, new MaskPruning.Request(
                 model.toString(),
                 request,
                 masks.widths(),
                 Optional.ofNullable(dtype),
                 merge,
-                rows().style().carried(),
+                rows.style().carried(),
                 CheckpointWriter.Options.DEFAULT.shardBytes(),
                 "espalier " + Version.number()));
     }
 
-    /// @param steps with masks
-    /// @return the recovery that follows
-    final AdapterTraining recoveryAfter(long steps) {
+    /// @param masked a training of masks
+    /// @return the recovery that follows it
+    final AdapterTraining recoveryAfter(MaskRun masked) {
         recovery.complete(training);
-        usualRecoverySteps(steps).ifPresent(recovery::stepsUnlessGiven);
+        usualRecoverySteps(masked.maskedSteps()).ifPresent(recovery::stepsUnlessGiven);
         Path adapter = RunFolder.baseFolder(out).resolve(MaskRun.ADAPTER);
         return new AdapterTraining(
-                terminal(), recovery, recoveryAdapters, Optional.of(recoveryRows()), recoveryData(),
+                terminal(), recovery, recoveryAdapters, Optional.of(recoveryRows(masked.rows())),
+                recoveryData(),
                 shape -> trainsMasksOnly()
                         ? recoveryAdapters.initial(shape, recovery.seed)
                         : PeftAdapter.read(adapter, shape).state().withTargets(recoveryAdapters.sites(), recovery.seed),

@@ -24,11 +24,18 @@ import java.util.Optional;
 /// @param terminal where progress is shown
 /// @param model the folder that is pruned
 /// @param out the folder that the command makes
+/// @param rows how rows became text
 /// @param data what is learnt from
 /// @param maskedSteps steps with masks
 /// @param request what to do
 record MaskRun(
-        Terminal terminal, Path model, Path out, PreparedData data, long maskedSteps, MaskPruning.Request request)
+        Terminal terminal,
+        Path model,
+        Path out,
+        AdapterOptions.Rows rows,
+        PreparedData data,
+        long maskedSteps,
+        MaskPruning.Request request)
         implements Recovery.SmallerModel {
     /// Folder of adapters, in that of a model.
     static final String ADAPTER = "adapter";

@@ -1,7 +1,9 @@
 package espalier.cli;
 
 import espalier.engine.masked.MaskMethod;
+import espalier.engine.model.ModelFolder;
 import espalier.eval.data.PromptStyle;
+import espalier.tokenizer.Tokenizer;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
@@ -109,12 +111,12 @@ final class NutePruneCommand extends MaskCommand {
     }
 
     @Override
-    AdapterOptions.Rows rows() {
+    AdapterOptions.Rows rows(ModelFolder dense, Tokenizer tokenizer) {
         return adapters().rows(PromptStyle.ALPACA_INLINE);
     }
 
     @Override
-    AdapterOptions.Rows recoveryRows() {
+    AdapterOptions.Rows recoveryRows(AdapterOptions.Rows rows) {
         return recoveryAdapters().rows(PromptStyle.ALPACA_INLINE);
     }
 }

@@ -89,8 +89,11 @@ record PreparedData(
         TrainingFile.Options reading = reading(options, rows.style(), model.config(), tokenizer)
                 .withTrainOnInputs(adapters.trainOnInputs);
         if (!rows.prefix().equals(ModelPrefix.ABSENT)) {
-            LOG.log(Level.INFO, "prefix %s: rows are made %s a prompt, with at most %d tokens".formatted(
-                    rows.prefix(), rows.style().carried().isPresent() ? "with" : "without", reading.maxLength()));
+            String prompt = rows.style().carried()
+                    .map(carried -> "with the " + carried.style() + " prompt")
+                    .orElse("without a prompt");
+            LOG.log(Level.INFO, "prefix %s: rows are made %s, with at most %d tokens"
+                    .formatted(rows.prefix(), prompt, reading.maxLength()));
         }
         PreparedData prepared = read(terminal, files, tokenizer, reading, options);
         prepared.described().put("template", rows.style().optionName());

@@ -86,6 +86,7 @@ class DocumentationGoldenTest {
         assertDocumented(
                 "inspect",
                 Cli.run("inspect", model, "--plan", "--ratio", 0.25, "--groups", "--json").json(),
+                Cli.run("inspect", model, "--plan", "--method", "nuteprune", "--sparsity", 0.5, "--json").json(),
                 Cli.run("inspect", folder.resolve("tuned").resolve("run"), "--json").json());
         assertDocumented(
                 "init",

@@ -208,7 +208,7 @@ class PrefixGoldenTest {
         assertEquals(0, run.json().get("skipped_rows").intValue());
         assertEquals(512, data(tuned).get("max_length").intValue(), "256 and the prefix, at most the context");
         assertSaid(
-                "prefix train: rows are made with the collaborative prompt of the model, with at most 512 tokens", run);
+                "prefix train: rows are made with the collaborative prompt, with at most 512 tokens", run);
         assertEquals(carried, PruneRuns.config(tuned).get("espalier").get("prompt"));
 
         Path without = folder.resolve("without");
@@ -217,7 +217,7 @@ class PrefixGoldenTest {
         assertEquals("alpaca", data(without).get("template").textValue());
         assertEquals(256, data(without).get("max_length").intValue());
         assertSaid(
-                "prefix none: rows are made without the collaborative prompt of the model, with at most 256 tokens",
+                "prefix none: rows are made without a prompt, with at most 256 tokens",
                 none);
         Path plain = folder.resolve("plain");
         assertEquals("none", finetune(pruned, plain, "--no-template").json().get("prefix").textValue());
