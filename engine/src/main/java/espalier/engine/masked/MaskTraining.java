@@ -29,7 +29,6 @@ import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
 import java.util.List;
 import java.util.Optional;
-import java.util.Set;
 
 /// Trains masks of a frozen model, and adapters with them.
 public final class MaskTraining {
@@ -80,7 +79,6 @@ public final class MaskTraining {
             int snapshots) {}
 
     private static final Logger LOG = System.getLogger(MaskTraining.class.getName());
-    private static final LoraSettings NO_ADAPTERS = LoraSettings.of(1, 1, 0, Set.of());
 
     private MaskTraining() {}
 
@@ -90,7 +88,8 @@ public final class MaskTraining {
     /// @param weightBytes of its mapped files
     /// @param request what to train, and how
     /// @throws IllegalArgumentException if the gates do not fit the model or cannot reach the target, if the target is
-    ///     still rising at the last step, if a sequence is longer than the model's context, or if the memory is too small
+    ///     still rising at the last step, if there is dropout before adapters whose inputs are masked, if a sequence is
+    ///     longer than the model's context, or if the memory is too small
     public static void check(ModelShape shape, long weightBytes, Request request) {
         GateLayout layout = new GateLayout(shape, request.gates());
         new GateSparsity(layout).requireReachable(request.sparsity().target());
@@ -105,13 +104,12 @@ public final class MaskTraining {
             throw new IllegalArgumentException(
                     "the first %d steps train adapters alone, but there are none".formatted(before));
         }
-        requireFixedColumns(request);
+        request.adapters().map(LoraState::settings).ifPresent(MaskTraining::requireFixedColumns);
         StepPlan.smallest(workload(shape, weightBytes, request)).require(request.memory());
     }
 
     /// Dropout is drawn by column, and columns that are masked move others.
-    private static void requireFixedColumns(Request request) {
-        LoraSettings settings = request.adapters().map(LoraState::settings).orElse(NO_ADAPTERS);
+    private static void requireFixedColumns(LoraSettings settings) {
         for (Site site : List.of(Site.O_PROJ, Site.DOWN_PROJ)) {
             if (settings.dropout() > 0 && settings.targets().contains(site)) {
                 throw new IllegalArgumentException(

@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import espalier.engine.adapt.LoraFactors;
+import espalier.engine.adapt.LoraSettings;
 import espalier.engine.adapt.LoraState;
 import espalier.engine.gates.DeterministicMask;
 import espalier.engine.gates.GateSparsity;
@@ -18,6 +19,7 @@ import espalier.engine.model.Batch;
 import espalier.engine.model.HostCopy;
 import espalier.engine.model.ModelFolder;
 import espalier.engine.model.Pass;
+import espalier.engine.model.Site;
 import espalier.engine.testing.RandomModel;
 import espalier.engine.train.RunRecord;
 import espalier.engine.train.RunState;
@@ -31,6 +33,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -251,6 +254,21 @@ class MaskTrainingTest {
         assertMessage(
                 "the first 5 steps train adapters alone, but there are none",
                 Runs.masksOnly(Runs.request(new MaskMethod.Compresso(5), 0.3, 100, 50)));
+        assertMessage(
+                "adapters of o_proj are trained beside masks without dropout only, got lora dropout 0.1",
+                withDropout(Set.of(Site.Q_PROJ, Site.O_PROJ)));
+    }
+
+    private static MaskTraining.Request withDropout(Set<Site> targets) {
+        MaskTraining.Request request = Runs.nutePrune(0.3, 4, 1);
+        LoraState adapters = LoraState.initial(Runs.SHAPE, LoraSettings.of(4, 4, 0.1, targets), 3);
+        return Runs.with(request, Optional.of(adapters), request.initialGates());
+    }
+
+    @Test
+    void dropsOutBeforeWhatIsNotMasked() throws IOException {
+        MaskTraining.Request request = withDropout(Set.of(Site.Q_PROJ, Site.UP_PROJ));
+        assertTrue(run(request, new Memory(), SnapshotStore.inMemory()).outcome().isComplete());
     }
 
     private void assertMessage(String begins, MaskTraining.Request request) {
