@@ -26,6 +26,7 @@ import espalier.engine.train.RunRecord;
 import espalier.engine.train.TrainingWatch;
 import espalier.engine.weights.FileHash;
 import espalier.engine.weights.StoredType;
+import espalier.engine.weights.StrictJson;
 import espalier.kernels.Backends;
 import espalier.kernels.Ops;
 import espalier.kernels.Workspace;
@@ -64,11 +65,13 @@ class MaskPruningTest {
     }
 
     private static MaskPruning.Request request(MaskTraining.Request training, WidthRule widths, boolean merge) {
-        return new MaskPruning.Request("base", training, widths, Optional.empty(), merge, Optional.empty(), 1 << 30, "test");
+        return new MaskPruning.Request(
+                "base", training, widths, Optional.empty(), merge, Optional.empty(), 1 << 30, "test");
     }
 
     private Optional<ObjectNode> prune(
-            MaskPruning.Request request, String out, RunFolder.Opening opening, TrainingWatch watch) throws IOException {
+            MaskPruning.Request request, String out, RunFolder.Opening opening, TrainingWatch watch)
+            throws IOException {
         try (ModelFolder base = ModelFolder.open(folder.resolve("base"), ops);
                 RunFolder run = RunFolder.open(
                         folder.resolve(out),
@@ -166,6 +169,14 @@ class MaskPruningTest {
         assertEquals(
                 FileHash.of(folder.resolve("merged/adapter").resolve(PeftAdapter.TENSORS)),
                 FileHash.of(folder.resolve("apart/adapter").resolve(PeftAdapter.TENSORS)));
+        assertEquals(folder.resolve("merged/run/base").toString(), baseOfAdapter("merged"));
+        assertEquals(folder.resolve("apart").toString(), baseOfAdapter("apart"));
+    }
+
+    private String baseOfAdapter(String out) throws IOException {
+        return StrictJson.readObject(folder.resolve(out + "/adapter/adapter_config.json"))
+                .get("base_model_name_or_path")
+                .textValue();
     }
 
     @Test
