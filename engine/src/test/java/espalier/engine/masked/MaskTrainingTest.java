@@ -234,6 +234,38 @@ class MaskTrainingTest {
         }
     }
 
+    /// What a run cannot go on from is refused before its directory says that it does.
+    @Test
+    void refusesStatesOfOtherRuns() throws IOException {
+        Memory memory = new Memory();
+        memory.stopAfter = 200;
+        MaskTraining.Request request = Runs.nutePrune(0.3, 300, 150);
+        run(request, memory, SnapshotStore.inMemory());
+        MaskTraining.check(Runs.SHAPE, request, memory.state);
+        String snapshots = memory.state.value("teachers.snapshots");
+        assertTrue(Integer.parseInt(snapshots) > 9, "snapshots: " + snapshots);
+        assertRefused(Runs.nutePrune(0.1, 300, 150), memory.state, "the state has " + snapshots + " snapshots");
+        assertRefused(request, without(memory.state, "v.gates.multipliers"),
+                "the saved state has no tensor v.gates.multipliers");
+        Memory other = new Memory();
+        other.stopAfter = 3;
+        run(Runs.request(new MaskMethod.Compresso(1), 0.3, 10, 5), other, SnapshotStore.inMemory());
+        assertRefused(request, other.state, "the saved state has no value teachers.snapshots");
+    }
+
+    private static RunState without(RunState state, String tensor) {
+        return new RunState(state.step(), state.values(), state.tensors().stream()
+                .filter(values -> !values.name().equals(tensor))
+                .toList());
+    }
+
+    private static void assertRefused(MaskTraining.Request request, RunState state, String begins) {
+        String message = assertThrows(
+                        IllegalArgumentException.class, () -> MaskTraining.check(Runs.SHAPE, request, state))
+                .getMessage();
+        assertTrue(message.startsWith(begins), message);
+    }
+
     @Test
     void seedsDecide() throws IOException {
         MaskTraining.Request request = Runs.nutePrune(0.3, 60, 30);
