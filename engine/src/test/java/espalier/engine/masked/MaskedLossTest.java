@@ -133,8 +133,8 @@ class MaskedLossTest {
             for (int gate = 0; gate < gradient.length; gate++) {
                 if (Math.abs(gradient[gate]) > largest / 10) {
                     double step = 4e-3;
-                    double slope = (lossWith(student, loss, part, gate, step) - lossWith(student, loss, part, gate, -step))
-                            / (2 * step);
+                    double above = lossWith(student, loss, part, gate, step);
+                    double slope = (above - lossWith(student, loss, part, gate, -step)) / (2 * step);
                     assertEquals(slope, gradient[gate], 0.02 * largest, "gate " + gate);
                     compared++;
                 }
@@ -161,7 +161,8 @@ class MaskedLossTest {
 
     private static final MaskValues NO_MASK = new MaskValues(List.of(), List.of(), new float[0]);
 
-    private Task.Found distil(Pass student, Pass teacher, MaskMethod.NutePrune method, Examples examples, double scale) {
+    private Task.Found distil(
+            Pass student, Pass teacher, MaskMethod.NutePrune method, Examples examples, double scale) {
         try (Workspace ws = ops.newWorkspace()) {
             Batch batch = examples.batch();
             Hidden own = model.forward(batch, student, Keep.LAYER_INPUTS, ws);
@@ -180,7 +181,7 @@ class MaskedLossTest {
         assertEquals(0, found.terms().get("layers"));
     }
 
-    /// nuteprune.md check 5: `tau^2 / B` times the sum over sequences and tokens, so twice as much for twice the tokens.
+    /// nuteprune.md check 5: `tau^2 / B` times the sum over sequences and tokens, so copies of a sequence change nothing.
     @Test
     void divergenceIsSummedOverTokens() {
         try (Workspace ws = ops.newWorkspace()) {
