@@ -75,6 +75,7 @@ class MaskCommandGoldenTest {
         assertEquals(compresso ? 16 : 14, json.get("steps").intValue(), json.toString());
         assertEquals(method, json.get("method").textValue());
         assertEquals(0.3, json.get("target_sparsity").doubleValue());
+        assertEquals(!compresso, json.has("teachers"), "only NutePrune has some");
         assertEquals(List.of("dense", "pruned"), json.get("rows").findValuesAsText("stage"));
         long parameters = json.get("parameters_after").longValue();
         assertTrue(parameters <= json.get("parameters_before").longValue());

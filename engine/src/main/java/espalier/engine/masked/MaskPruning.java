@@ -131,7 +131,7 @@ public final class MaskPruning {
         base.checkpoint().verifyUnchanged();
         return Optional.of(run.publish(
                 RunDescription.result(trained.outcome()),
-                (folder, result) -> new Writing(base, request, trained, run).write(folder, result)));
+                (folder, result) -> new Writing(base, request, trained, run, watch).write(folder, result)));
     }
 
     private static boolean isPublished(Path out, Request request, ObjectNode result) throws IOException {
@@ -150,7 +150,9 @@ public final class MaskPruning {
     /// @param request what was done
     /// @param trained what came out
     /// @param run says where the result will be, and where the smaller base goes if adapters are merged
-    private record Writing(ModelFolder base, Request request, MaskTraining.Trained trained, RunFolder run) {
+    /// @param watch told of what a user should hear about the masks
+    private record Writing(
+            ModelFolder base, Request request, MaskTraining.Trained trained, RunFolder run, TrainingWatch watch) {
         void write(Path folder, ObjectNode result) throws IOException {
             Ops ops = base.model().ops();
             Architecture architecture = Architecture.forModelType(base.config().modelType());
@@ -224,10 +226,15 @@ public final class MaskPruning {
             result.put("macs_after", masked.after().macs());
             result.put("prunable_removed", masked.prunableRemoved());
             result.put("total_removed", masked.totalRemoved());
-            result.put("teachers", trained.snapshots());
+            if (request.training().method() instanceof MaskMethod.NutePrune) {
+                result.put("teachers", trained.snapshots());
+            }
             result.set("kept", kept(masked.plan().source(), masked.plan().resultShape()));
             ArrayNode notices = result.putArray("notices");
-            masked.notices().stream().map(Notice::message).forEach(notices::add);
+            for (Notice notice : masked.notices()) {
+                notices.add(notice.message());
+                watch.say(notice.message());
+            }
         }
 
         private static ObjectNode kept(ModelShape before, ModelShape after) {

@@ -33,6 +33,8 @@ import espalier.kernels.Workspace;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Optional;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -140,7 +142,20 @@ class MaskPruningTest {
 
     @Test
     void tellsWhatItDid() throws IOException {
-        ObjectNode result = prune(request(Runs.nutePrune(0.4, 500, 100), new WidthRule(8, true), true), "x");
+        List<String> said = new ArrayList<>();
+        TrainingWatch watch = new TrainingWatch() {
+            @Override
+            public void step(Step step) {}
+
+            @Override
+            public void say(String message) {
+                said.add(message);
+            }
+        };
+        MaskPruning.Request request = request(Runs.nutePrune(0.4, 500, 100), new WidthRule(8, true), true);
+        ObjectNode result = prune(request, "x", RunFolder.Opening.NEW, watch).orElseThrow();
+        assertTrue(said.getFirst().startsWith("rounding the widths of layers changed the sparsity"), said.toString());
+        assertEquals(said, result.get("notices").valueStream().map(JsonNode::textValue).toList());
         assertEquals("nuteprune", result.get("method").textValue());
         assertEquals(0.4, result.at("/sparsity/expected").doubleValue(), 0.05);
         assertTrue(result.at("/sparsity/realised").doubleValue() > 0.2);
