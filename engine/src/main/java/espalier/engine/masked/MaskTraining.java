@@ -113,19 +113,21 @@ public final class MaskTraining {
             throw new IllegalArgumentException(
                     "the first %d steps train adapters alone, but there are none".formatted(before));
         }
-        request.adapters().map(LoraState::settings).ifPresent(MaskTraining::requireFixedColumns);
+        requireFixedColumns(request);
         StepPlan.smallest(workload(shape, weightBytes, request)).require(request.memory());
     }
 
     /// Dropout is drawn by column, and columns that are masked move others.
-    private static void requireFixedColumns(LoraSettings settings) {
-        for (Site site : List.of(Site.O_PROJ, Site.DOWN_PROJ)) {
-            if (settings.dropout() > 0 && settings.targets().contains(site)) {
-                throw new IllegalArgumentException(
-                        "adapters of %s are trained beside masks without dropout only, got lora dropout %s"
-                                .formatted(LoraSettings.shortName(site), settings.dropout()));
+    private static void requireFixedColumns(Request request) {
+        request.adapters().map(LoraState::settings).ifPresent(settings -> {
+            for (Site site : List.of(Site.O_PROJ, Site.DOWN_PROJ)) {
+                if (settings.dropout() > 0 && settings.targets().contains(site)) {
+                    throw new IllegalArgumentException(
+                            "adapters of %s are trained beside masks without dropout only, got lora dropout %s"
+                                    .formatted(LoraSettings.shortName(site), settings.dropout()));
+                }
             }
-        }
+        });
     }
 
     /// Refuses to go on from a state that is not of such a run.

@@ -12,11 +12,13 @@ import espalier.engine.adapt.LoraFactors;
 import espalier.engine.adapt.LoraSettings;
 import espalier.engine.adapt.LoraState;
 import espalier.engine.gates.DeterministicMask;
+import espalier.engine.gates.GateSettings;
 import espalier.engine.gates.GateSparsity;
 import espalier.engine.gates.HardConcrete;
 import espalier.engine.gates.WidthRule;
 import espalier.engine.model.Batch;
 import espalier.engine.model.HostCopy;
+import espalier.engine.model.LayerRange;
 import espalier.engine.model.ModelFolder;
 import espalier.engine.model.Pass;
 import espalier.engine.model.Site;
@@ -210,6 +212,15 @@ class MaskTrainingTest {
         assertTrue(snapshot.adapters().isPresent());
     }
 
+    @Test
+    void dropsOutBeforeWhatIsNotMasked() throws IOException {
+        MaskTraining.Request request = Runs.nutePrune(0.3, 4, 1);
+        LoraSettings lora = LoraSettings.of(4, 4, 0.1, Set.of(Site.Q_PROJ, Site.UP_PROJ));
+        LoraState adapters = LoraState.initial(Runs.SHAPE, lora, 3);
+        MaskTraining.Request dropping = Runs.with(request, Optional.of(adapters), request.initialGates());
+        assertTrue(run(dropping, new Memory(), SnapshotStore.inMemory()).outcome().isComplete());
+    }
+
     /// A stop at any step, and going on, end at the same bits.
     @Test
     void goesOnAsIfItHadNeverStopped() throws IOException {
@@ -286,21 +297,32 @@ class MaskTrainingTest {
         assertMessage(
                 "the first 5 steps train adapters alone, but there are none",
                 Runs.masksOnly(Runs.request(new MaskMethod.Compresso(5), 0.3, 100, 50)));
-        assertMessage(
-                "adapters of o_proj are trained beside masks without dropout only, got lora dropout 0.1",
-                withDropout(Set.of(Site.Q_PROJ, Site.O_PROJ)));
-    }
-
-    private static MaskTraining.Request withDropout(Set<Site> targets) {
-        MaskTraining.Request request = Runs.nutePrune(0.3, 4, 1);
-        LoraState adapters = LoraState.initial(Runs.SHAPE, LoraSettings.of(4, 4, 0.1, targets), 3);
-        return Runs.with(request, Optional.of(adapters), request.initialGates());
     }
 
     @Test
-    void dropsOutBeforeWhatIsNotMasked() throws IOException {
-        MaskTraining.Request request = withDropout(Set.of(Site.Q_PROJ, Site.UP_PROJ));
-        assertTrue(run(request, new Memory(), SnapshotStore.inMemory()).outcome().isComplete());
+    void dropoutBeforeColumnsThatMoveIsRefused() {
+        MaskTraining.Request request = Runs.nutePrune(0.3, 100, 50);
+        LoraSettings all = LoraSettings.of(4, 4, 0.1, LoraSettings.ALL_LINEAR);
+        LoraState adapters = LoraState.initial(Runs.SHAPE, all, 3);
+        assertMessage(
+                "adapters of o_proj are trained beside masks without dropout only, got lora dropout 0.1",
+                Runs.with(request, Optional.of(adapters), request.initialGates()));
+    }
+
+    /// A state of other gates is refused before anything is changed.
+    @Test
+    void aStateOfOtherGatesIsRefused() throws IOException {
+        MaskTraining.Request request = Runs.nutePrune(0.3, 6, 2);
+        Memory memory = new Memory();
+        run(request, memory, SnapshotStore.inMemory());
+        MaskTraining.check(Runs.SHAPE, request, memory.state);
+        GateSettings fewer = new GateSettings(
+                true, true, false, GateSettings.HeadUnit.GROUP, GateSettings.Enabling.NONE, new LayerRange(0, 3));
+        String message = assertThrows(
+                        IllegalArgumentException.class,
+                        () -> MaskTraining.check(Runs.SHAPE, Runs.with(request, fewer), memory.state))
+                .getMessage();
+        assertEquals("tensor gates.log_alpha of the saved state has 182 values, expected 150", message);
     }
 
     private void assertMessage(String begins, MaskTraining.Request request) {
