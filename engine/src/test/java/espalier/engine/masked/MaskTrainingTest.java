@@ -212,6 +212,38 @@ class MaskTrainingTest {
         assertTrue(snapshot.adapters().isPresent());
     }
 
+    /// nuteprune.md §5: a step whose loss is not finite changes neither gates, nor multipliers, nor snapshots.
+    @Test
+    void whatIsNotFiniteChangesNothing() throws IOException {
+        SnapshotStore store = SnapshotStore.inMemory();
+        SnapshotStore broken = new SnapshotStore() {
+            @Override
+            public void add(Snapshot snapshot) throws IOException {
+                store.add(snapshot);
+            }
+
+            @Override
+            public Snapshot get(int index) throws IOException {
+                Snapshot snapshot = store.get(index);
+                LoraState adapters = snapshot.adapters().orElseThrow();
+                adapters.factors().forEach(factors -> Arrays.fill(factors.b(), Float.NaN));
+                return snapshot;
+            }
+        };
+        Memory memory = new Memory();
+        assertThrows(ArithmeticException.class, () -> run(Runs.nutePrune(0.3, 400, 200), memory, broken));
+        int done = memory.lines.size() - 10;
+        assertTrue(memory.lines.get(done).has("skipped") && !memory.lines.get(done - 1).has("skipped"));
+        assertEquals(done, Integer.parseInt(memory.state.value("gates.updates")));
+        assertEquals(done + 10, memory.state.step());
+        ObjectNode first = memory.lines.get(done);
+        assertTrue(first.get("kl").isNull(), first.toString());
+        for (String key : List.of("lambda1", "lambda2", "snapshots")) {
+            assertEquals(memory.lines.get(done - 1).get(key), memory.lines.getLast().get(key), key);
+        }
+        assertEquals(first.get("expected_sparsity"), memory.lines.getLast().get("expected_sparsity"));
+    }
+
     @Test
     void dropsOutBeforeWhatIsNotMasked() throws IOException {
         MaskTraining.Request request = Runs.nutePrune(0.3, 4, 1);
