@@ -48,6 +48,10 @@ class MaskPruningTest {
     private static final GateSettings HIDDEN = new GateSettings(
             false, false, true, GateSettings.HeadUnit.GROUP, GateSettings.Enabling.NONE, new LayerRange(0, LAYERS));
 
+    /// Query heads one by one, and one layer without masks.
+    private static final GateSettings SINGLE_HEADS = new GateSettings(
+            true, true, false, GateSettings.HeadUnit.HEAD, GateSettings.Enabling.NONE, new LayerRange(1, LAYERS));
+
     @TempDir
     Path folder;
 
@@ -103,9 +107,10 @@ class MaskPruningTest {
     void whatIsWrittenIsTheStudent() throws IOException {
         for (MaskTraining.Request training : new MaskTraining.Request[] {
             Runs.nutePrune(0.4, 300, 100),
-            Runs.with(Runs.request(new MaskMethod.Compresso(10), 0.4, 300, 100), HIDDEN)
+            Runs.with(Runs.request(new MaskMethod.Compresso(10), 0.4, 300, 100), HIDDEN),
+            Runs.with(Runs.nutePrune(0.4, 300, 100), SINGLE_HEADS)
         }) {
-            String name = MaskDescription.name(training.method());
+            String name = MaskDescription.name(training.method()) + training.gates().headUnit();
             prune(request(training, WidthRule.FREE, true), name);
             float[] student = student(training);
             assertClose(student, logits(name));
@@ -114,6 +119,10 @@ class MaskPruningTest {
                             PeftAdapter.read(folder.resolve(name + "/adapter"), base.model().shape()).state(), ops)) {
                 boolean hasFewer = base.model().shape().hidden() < Runs.SHAPE.hidden();
                 assertEquals(training.gates() == HIDDEN, hasFewer, "hidden channels were removed");
+                assertEquals(
+                        training.gates() == SINGLE_HEADS,
+                        base.model().shape().layers().stream().anyMatch(layer -> layer.heads() % 2 == 1),
+                        "groups lost some of their heads");
                 Pass pass = Pass.frozen(Gates.open(LAYERS), adapters.adapters());
                 assertClose(student, logits(name + "/run/base", pass));
             }
