@@ -181,7 +181,7 @@ class MaskedLossTest {
         assertEquals(0, found.terms().get("layers"));
     }
 
-    /// nuteprune.md check 5: `tau^2 / B` times the sum over sequences and tokens, so copies of a sequence change nothing.
+    /// nuteprune.md check 5: `tau^2 / B` times the sum over sequences and tokens, so copies of one change nothing.
     @Test
     void divergenceIsSummedOverTokens() {
         try (Workspace ws = ops.newWorkspace()) {
