@@ -24,7 +24,7 @@ import java.util.Optional;
 /// @param terminal where progress is shown
 /// @param options how to train
 /// @param adapters what to train
-/// @param prompt how instruction rows are put
+/// @param rows how rows become text; empty for what [#adapters] and the model's own prompt say
 /// @param data files to learn from
 /// @param initial adapters to begin with
 /// @param merge whether the merged model is written

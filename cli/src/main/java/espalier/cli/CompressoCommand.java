@@ -67,7 +67,8 @@ final class CompressoCommand extends MaskCommand {
                 .withDefault("--schedule", "cosine")
                 .addTo(command);
         new BorrowedOptions(recoveryAdapters(), "recover-")
-                .without("--lora-rank", "--lora-alpha", "--lora-dropout", "--rank-of", "--alpha-of", "--no-template", "--prefix")
+                .without("--lora-rank", "--lora-alpha", "--lora-dropout", "--rank-of", "--alpha-of")
+                .without("--no-template", "--prefix")
                 .withDefault("--targets", "q,v")
                 .described("--targets", "Projections that get adapters, beside those of --targets "
                         + "(default: ${DEFAULT-VALUE}).")

@@ -199,6 +199,10 @@ final class DemoCommand extends JobCommand {
                         "--recover-steps=" + Math.max(1, 3 * masked / 7),
                         "--recover-schedule=linear",
                         "--recover-targets=q,k,v,o,gate,up,down"));
+                if (method == MethodName.COMPRESSO) {
+                    // Longer than a story, and nothing to a model that has read stories alone.
+                    arguments.add("--no-prompt");
+                }
             }
         }
         return arguments;

@@ -123,7 +123,7 @@ record MaskRun(
         return """
                 %s: %,d parameters before, %,d after (%.2f%% of all removed)
                 sparsity %.4f wanted, %.4f expected of the masks, %.4f theirs, %.4f written
-                %,d steps, %,d tokens, %,d teachers
+                %,d steps, %,d tokens%s
                 %s%.1f s, %.0f tokens/s in training, peak memory %,d bytes
                 sha256 %s, report %s"""
                 .formatted(
@@ -137,7 +137,7 @@ record MaskRun(
                         json.get("sparsity").get("aligned").doubleValue(),
                         json.get("steps").longValue(),
                         json.get("tokens").longValue(),
-                        json.path("teachers").longValue(),
+                        json.has("teachers") ? ", %,d teachers".formatted(json.get("teachers").longValue()) : "",
                         StageTable.render(stages),
                         json.get("seconds").doubleValue(),
                         json.get("tokens_per_second").doubleValue(),

@@ -15,6 +15,8 @@ import java.util.TreeSet;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class DemoCommandTest {
     @TempDir
@@ -70,6 +72,17 @@ class DemoCommandTest {
         assertTrue(Files.exists(out.resolve("run/report.html")));
         assertEquals(before, unpacked(), "the unpacked model is gone");
         demo().refused(out + ": exists already; --overwrite replaces it");
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"nuteprune", "compresso"})
+    void masksAreTrainedInstead(String method) throws IOException {
+        JsonNode json = demo("--method", method, "--steps", 3, "--json").json();
+        assertEquals(method, json.get("method").textValue());
+        assertEquals(0.3, json.get("sparsity").doubleValue());
+        assertEquals(1, json.get("steps").intValue(), "3/7 of 3 in the recovery");
+        assertEquals(List.of("before", "pruned", "recovered"), json.get("rows").findValuesAsText("name"));
+        assertFalse(PruneRuns.config(folder.resolve("out")).has("espalier"), "no prompt for stories");
     }
 
     @Test

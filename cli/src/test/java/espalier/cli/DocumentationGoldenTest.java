@@ -69,6 +69,16 @@ class DocumentationGoldenTest {
                 .json();
         recovered.remove(documentedKeys("prune"));
         assertDocumented("prune --recover", recovered);
+        ObjectNode masked = (ObjectNode) Cli.run(
+                        "prune", "--method", "nuteprune", "--model", model, "--data", text, "--out",
+                        folder.resolve("masked"), "--sparsity", 0.3, "--steps", 2, "--max-length", 64, "--json")
+                .json();
+        Set<String> own = documentedKeys("prune");
+        own.removeAll(documentedKeys("prune by trained masks"));
+        assertTrue(own.removeAll(Set.of("ratio", "calibration_loss")));
+        own.forEach(key -> assertTrue(masked.has(key), key));
+        masked.remove(own);
+        assertDocumented("prune by trained masks", masked);
         assertDocumented(
                 "finetune",
                 Cli.run("finetune", "--model", model, "--data", text, "--out", folder.resolve("tuned"), "--steps", 1,

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -22,11 +23,16 @@ class MaskCommandGoldenTest {
     @TempDir
     private Path folder;
 
+    private Path model;
     private Path out;
     private Path data;
 
+    /// The small model, with a context that has room for the prompt.
     @BeforeEach
-    void makeData() throws IOException {
+    void makeModelAndData() throws IOException {
+        model = PruneRuns.copy(PruneRuns.small(), folder.resolve("model"));
+        ObjectNode config = PruneRuns.config(model).put("max_position_embeddings", 1024);
+        Files.writeString(model.resolve("config.json"), config.toString());
         out = Files.createDirectory(folder.resolve("results")).resolve("x");
         data = folder.resolve("rows.jsonl");
         StringBuilder rows = new StringBuilder();
@@ -45,8 +51,8 @@ class MaskCommandGoldenTest {
 
     private Cli pruneTo(Path target, String method, Object... more) {
         List<Object> fixed = List.of(
-                "prune", "--method", method, "--model", PruneRuns.small(), "--data", data, "--out", target, "--sparsity",
-                0.3, "--steps", 14, "--batch", 4, "--micro-batch", 2, "--max-length", 400, "--threads", 2);
+                "prune", "--method", method, "--model", model, "--data", data, "--out", target, "--sparsity", 0.3,
+                "--steps", 14, "--batch", 4, "--micro-batch", 2, "--max-length", 800, "--threads", 2);
         return Cli.run(Stream.concat(fixed.stream(), Stream.of(more)).toArray());
     }
 
@@ -75,11 +81,13 @@ class MaskCommandGoldenTest {
         assertEquals(compresso ? 16 : 14, json.get("steps").intValue(), json.toString());
         assertEquals(method, json.get("method").textValue());
         assertEquals(0.3, json.get("target_sparsity").doubleValue());
+        assertEquals(!compresso, json.has("teachers"), "only NutePrune has some");
         assertEquals(List.of("dense", "pruned"), json.get("rows").findValuesAsText("stage"));
         long parameters = json.get("parameters_after").longValue();
         assertTrue(parameters <= json.get("parameters_before").longValue());
         assertEquals(parameters, PruneRuns.inspect(out).get("parameters").longValue());
         assertEquals(!option.equals("--masks-only"), Files.exists(out.resolve("adapter")));
+        assertPrompt(compresso, out);
         assertTrue(Files.readString(out.resolve("run/report.html")).contains("Pruning of x"));
         assertEquals(0, Cli.run("generate", "--model", out, "--prompt", "Once", "--max-tokens", 3).exit());
         assertEquals(
@@ -94,6 +102,18 @@ class MaskCommandGoldenTest {
         assertEquals(json.get("sha256"), prune(method, again).json().get("sha256"), "same seed, same bits");
     }
 
+    private static void assertPrompt(boolean expected, Path carrying) throws IOException {
+        assertEquals(
+                expected ? "collaborative" : "",
+                PruneRuns.config(carrying).at("/espalier/prompt/style").asText(), carrying.toString());
+    }
+
+    @Test
+    void withoutThePromptNoneIsCarried() throws IOException {
+        assertEquals(0, prune("compresso", "--no-prompt", "--no-recover").exit());
+        assertPrompt(false, out);
+    }
+
     @ParameterizedTest
     @CsvSource({"nuteprune, --recover-steps=6", "compresso, --adapter-steps=2"})
     void aRecoveryFollowsInTheSameFolder(String method, String option) throws IOException {
@@ -105,6 +125,8 @@ class MaskCommandGoldenTest {
         assertEquals(6, json.get("recovery").get("steps").intValue());
         assertEquals(List.of("dense", "pruned", "recovered"), json.get("rows").findValuesAsText("stage"));
         assertEquals(json.get("sha256"), json.get("recovery").get("sha256"));
+        assertPrompt(method.equals("compresso"), out);
+        assertPrompt(method.equals("compresso"), out.resolve("run/base"));
         assertTrue(PruneRuns.names(out.resolve("run/base")).containsAll(
                 Set.of("adapter", "config.json", "model.safetensors", "run", "tokenizer.json")));
         Object[] again = Stream.concat(Stream.of("--resume"), Stream.of(more)).toArray();

@@ -68,7 +68,7 @@ record MaskCurves(RunCurves run, RunCurves masked, boolean teachers) {
                 sections.add(timeline());
             }
         }
-        sections.add(run.chart("Loss", "as it is minimised", run.smoothed("loss", "loss")));
+        sections.add(run.chart("Loss", "weighted sum of the terms, without the penalty", run.smoothed("loss", "loss")));
         List<Series> terms = new ArrayList<>();
         terms.addAll(term("KL", "kl"));
         terms.addAll(term("layers", "layers"));

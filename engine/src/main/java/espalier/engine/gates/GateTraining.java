@@ -19,9 +19,9 @@ public final class GateTraining {
     /// Learning rates.
     ///
     /// @param gates of log-alphas, positive
-    /// @param multipliers of the multipliers, which ascend; positive. The constraint counts once they have grown to what
-    ///     the task loses by a share of the model, and Adam lets them grow by this much a step: a run of few steps needs
-    ///     a higher one
+    /// @param multipliers of the multipliers, which ascend; positive. The constraint counts once they have grown to
+    ///     what the task loses by a share of the model, and Adam lets them grow by this much a step: a run of few steps
+    ///     needs a higher one
     public record Rates(double gates, double multipliers) {
         /// Those of the releases of Compresso and NutePrune.
         public static final Rates RELEASED = new Rates(0.1, 0.1);

@@ -53,8 +53,8 @@ public final class MaskPruning {
     /// @param training what to train, and how
     /// @param widths that may be left
     /// @param dtype element type of the result; empty for each tensor's own
-    /// @param merge whether adapters are merged into the written model, and the smaller base stays in the run directory;
-    ///     else the base is what is written, with the adapters in its folder `adapter`
+    /// @param merge whether adapters are merged into the written model, and the smaller base stays in the run
+    ///     directory; else the base is what is written, with the adapters in its folder `adapter`
     /// @param prompt that the examples begin with, which the written model carries; empty if they have none
     /// @param shardBytes most tensor bytes of a written file
     /// @param program name and version of the program: another one may have other kernels
@@ -131,7 +131,7 @@ public final class MaskPruning {
         base.checkpoint().verifyUnchanged();
         return Optional.of(run.publish(
                 RunDescription.result(trained.outcome()),
-                (folder, result) -> new Writing(base, request, trained, run.baseFolder()).write(folder, result)));
+                (folder, result) -> new Writing(base, request, trained, run, watch).write(folder, result)));
     }
 
     private static boolean isPublished(Path out, Request request, ObjectNode result) throws IOException {
@@ -149,8 +149,10 @@ public final class MaskPruning {
     /// @param base the model
     /// @param request what was done
     /// @param trained what came out
-    /// @param smallerBase where the smaller base goes if adapters are merged
-    private record Writing(ModelFolder base, Request request, MaskTraining.Trained trained, Path smallerBase) {
+    /// @param run says where the result will be, and where the smaller base goes if adapters are merged
+    /// @param watch told of what a user should hear about the masks
+    private record Writing(
+            ModelFolder base, Request request, MaskTraining.Trained trained, RunFolder run, TrainingWatch watch) {
         void write(Path folder, ObjectNode result) throws IOException {
             Ops ops = base.model().ops();
             Architecture architecture = Architecture.forModelType(base.config().modelType());
@@ -161,7 +163,7 @@ public final class MaskPruning {
             Optional<LoraState> adapters =
                     trained.adapters().map(state -> LoraCut.cut(architecture, masked.plan(), state));
             boolean merges = request.merge() && adapters.isPresent();
-            Path smaller = merges ? smallerBase : folder;
+            Path smaller = merges ? run.baseFolder() : folder;
             Compaction.Written written = Compaction.write(base, masked.plan(), new Compaction.Request(
                     smaller, request.dtype(), writing(), request.prompt(), settings(), Probe.of(base.model().shape())));
             result.put("bytes", written.bytes());
@@ -171,7 +173,7 @@ public final class MaskPruning {
             if (merges) {
                 merge(smaller, adapters.get(), folder, result, ops);
             } else if (adapters.isPresent()) {
-                adapter(smaller, adapters.get()).write(folder.resolve(ADAPTER), true);
+                adapter(run.out(), adapters.get()).write(folder.resolve(ADAPTER), true);
             }
             result.put("merged", request.merge());
             result.put("sha256", FileHash.ofWeights(folder));
@@ -195,8 +197,9 @@ public final class MaskPruning {
             }
         }
 
-        private static PeftAdapter adapter(Path smaller, LoraState adapters) {
-            return new PeftAdapter(smaller.toString(), adapters);
+        /// @param model where the base of the adapters is in the end
+        private static PeftAdapter adapter(Path model, LoraState adapters) {
+            return new PeftAdapter(model.toString(), adapters);
         }
 
         /// For the metadata of the plan.
@@ -223,10 +226,15 @@ public final class MaskPruning {
             result.put("macs_after", masked.after().macs());
             result.put("prunable_removed", masked.prunableRemoved());
             result.put("total_removed", masked.totalRemoved());
-            result.put("teachers", trained.snapshots());
+            if (request.training().method() instanceof MaskMethod.NutePrune) {
+                result.put("teachers", trained.snapshots());
+            }
             result.set("kept", kept(masked.plan().source(), masked.plan().resultShape()));
             ArrayNode notices = result.putArray("notices");
-            masked.notices().stream().map(Notice::message).forEach(notices::add);
+            for (Notice notice : masked.notices()) {
+                notices.add(notice.message());
+                watch.say(notice.message());
+            }
         }
 
         private static ObjectNode kept(ModelShape before, ModelShape after) {

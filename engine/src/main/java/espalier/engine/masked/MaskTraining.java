@@ -62,6 +62,15 @@ public final class MaskTraining {
         GateTraining.Settings gateTraining() {
             return new GateTraining.Settings(settings.seed(), sparsity, rates);
         }
+
+        /// @return who teaches when, from the first step on; empty if nobody does
+        Optional<TeacherSchedule> schedule() {
+            return switch (method) {
+                case MaskMethod.Compresso _ -> Optional.empty();
+                case MaskMethod.NutePrune nutePrune ->
+                    Optional.of(new TeacherSchedule(nutePrune.teachers(), sparsity.target()));
+            };
+        }
     }
 
     /// What came out.
@@ -88,7 +97,8 @@ public final class MaskTraining {
     /// @param weightBytes of its mapped files
     /// @param request what to train, and how
     /// @throws IllegalArgumentException if the gates do not fit the model or cannot reach the target, if the target is
-    ///     still rising at the last step, if a sequence is longer than the model's context, or if the memory is too small
+    ///     still rising at the last step, if there is dropout before adapters whose inputs are masked, if a sequence is
+    ///     longer than the model's context, or if the memory is too small
     public static void check(ModelShape shape, long weightBytes, Request request) {
         GateLayout layout = new GateLayout(shape, request.gates());
         new GateSparsity(layout).requireReachable(request.sparsity().target());
@@ -125,11 +135,11 @@ public final class MaskTraining {
     /// @param shape of the model
     /// @param request what to train, and how
     /// @param state where the run was left
-    /// @throws IllegalArgumentException if it has done more steps, or has gates or adapters of other sizes, naming the
-    ///     tensor
+    /// @throws IllegalArgumentException if it has done more steps, has gates or adapters of other sizes, naming the
+    ///     tensor, or other numbers of snapshots than the teachers and the sparsity wanted can come to
     public static void check(ModelShape shape, Request request, RunState state) {
         Trainer.requireNotBeyond(state, request.settings());
-        TrainedGates.check(new GateLayout(shape, request.gates()).size(), state);
+        TrainedGates.check(new GateLayout(shape, request.gates()).size(), request, state);
         request.adapters().ifPresent(adapters -> LoraTraining.check(adapters, state));
     }
 

@@ -103,7 +103,9 @@ final class MaskedLoss implements Objective, AutoCloseable {
         Gates open = Gates.open(shape().layers().size());
         Gates values = sample.map(draw -> upload(draw.mask().values())).orElse(open);
         return new Pass(
-                        values, UploadedMasks.zerosLike(values, ws), adapters.map(LoraWeights::adapters).orElse(Adapters.NONE),
+                        values,
+                        UploadedMasks.zerosLike(values, ws),
+                        adapters.map(LoraWeights::adapters).orElse(Adapters.NONE),
                         WeightGradients.NONE)
                 .withDropout(new AdapterDropout(dropout, seed, part.step(), part.firstRow()));
     }

@@ -6,8 +6,8 @@ import java.util.List;
 
 /// Where the snapshots of a run are.
 public interface SnapshotStore {
-    /// @param snapshot the next one, or one that was kept by a part of the run that is done again: then it takes its place,
-    ///     and later ones are forgotten
+    /// @param snapshot the next one, or one that was kept by a part of the run that is done again: then it takes its
+    ///     place, and later ones are forgotten
     /// @throws IOException if it cannot be written
     void add(Snapshot snapshot) throws IOException;
 

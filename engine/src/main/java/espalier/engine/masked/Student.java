@@ -36,9 +36,7 @@ record Student(LiveModel live, Task task, TrainedGates gates, Optional<LoraWeigh
         // What can be refused comes before what owns memory.
         GateLayout layout = new GateLayout(model.shape(), request.gates());
         GateTraining training = new GateTraining(layout, request.initialGates(), request.gateTraining());
-        Optional<TeacherSchedule> schedule = request.method() instanceof MaskMethod.NutePrune method
-                ? Optional.of(new TeacherSchedule(method.teachers(), request.sparsity().target()))
-                : Optional.empty();
+        Optional<TeacherSchedule> schedule = request.schedule();
         Ops ops = model.ops();
         Optional<LoraWeights> adapters = request.adapters().map(state -> LoraWeights.trained(state, ops));
         Task task = switch (request.method()) {

@@ -23,8 +23,8 @@ interface Task extends StepNote, AutoCloseable {
 
     /// The loss of one micro-batch.
     interface Loss {
-        /// @param dNormed `[tokens, hidden]`, =, gradient of the student's final hidden states; the loss counts with the
-        ///     micro-batch's share of the labels
+        /// @param dNormed `[tokens, hidden]`, =, gradient of the student's final hidden states; the loss counts with
+        ///     the micro-batch's share of the labels
         /// @param student from its forward
         /// @param ws for temporaries
         /// @return the loss

@@ -127,14 +127,6 @@ final class TrainedGates implements TrainedBeside, AutoCloseable {
         return training.logAlpha();
     }
 
-    /// Moves one log-alpha, for tests of gradients.
-    void shift(int gate, double change) {
-        GateState state = training.state();
-        float[] values = state.logAlpha().values();
-        values[gate] += (float) change;
-        training.restore(state);
-    }
-
     /// @return snapshots that were taken
     int snapshots() {
         return teachers.map(TeacherSchedule::size).orElse(0);
@@ -223,15 +215,23 @@ final class TrainedGates implements TrainedBeside, AutoCloseable {
     }
 
     /// @param gates how many there are
+    /// @param request what to train
     /// @param state where a run was left
-    /// @throws IllegalArgumentException naming what it lacks, or has another length
-    static void check(int gates, RunState state) {
+    /// @throws IllegalArgumentException naming what it lacks, has another length, or does not fit the teachers wanted
+    static void check(int gates, MaskTraining.Request request, RunState state) {
         Map<String, float[]> tensors = RunState.Values.byName(state.tensors());
-        for (String name : List.of(LOG_ALPHA, "m." + LOG_ALPHA, "v." + LOG_ALPHA)) {
-            int length = require(tensors, name).length;
-            if (length != gates) {
+        check(tensors, LOG_ALPHA, gates);
+        check(tensors, MULTIPLIERS, 2);
+        updates(state);
+        request.schedule().ifPresent(schedule -> restore(schedule, state));
+    }
+
+    private static void check(Map<String, float[]> tensors, String name, int expected) {
+        GateState.Vector vector = vector(tensors, name);
+        for (float[] part : List.of(vector.values(), vector.m(), vector.v())) {
+            if (part.length != expected) {
                 throw new IllegalArgumentException("tensor %s of the saved state has %d values, expected %d"
-                        .formatted(name, length, gates));
+                        .formatted(name, part.length, expected));
             }
         }
     }
@@ -239,12 +239,19 @@ final class TrainedGates implements TrainedBeside, AutoCloseable {
     @Override
     public void restore(RunState state) {
         Map<String, float[]> tensors = RunState.Values.byName(state.tensors());
-        training.restore(new GateState(
-                Long.parseLong(state.value(UPDATES)), vector(tensors, LOG_ALPHA), vector(tensors, MULTIPLIERS)));
-        teachers.ifPresent(schedule -> schedule.restore(new TeacherSchedule.State(
+        training.restore(new GateState(updates(state), vector(tensors, LOG_ALPHA), vector(tensors, MULTIPLIERS)));
+        teachers.ifPresent(schedule -> restore(schedule, state));
+    }
+
+    private static long updates(RunState state) {
+        return Long.parseLong(state.value(UPDATES));
+    }
+
+    private static void restore(TeacherSchedule schedule, RunState state) {
+        schedule.restore(new TeacherSchedule.State(
                 Integer.parseInt(state.value(SNAPSHOTS)),
                 Boolean.parseBoolean(state.value(REACHED)),
-                Long.parseLong(state.value(REMAINING)))));
+                Long.parseLong(state.value(REMAINING))));
     }
 
     private static GateState.Vector vector(Map<String, float[]> tensors, String name) {

@@ -5,6 +5,7 @@
 /// itself: a [espalier.engine.train.Trainer] over a `MaskedLoss`, with `TrainedGates` beside the optimiser of the
 /// adapters. A [MaskMethod] says what is minimised. NutePrune's teachers are [Snapshot]s of the student that a
 /// [TeacherSchedule] asks for and picks, and a [SnapshotStore] keeps, for a run directory a [SnapshotFolder].
+/// [MaskMemory] tells what a run holds.
 ///
 /// The mathematics of gates is in `espalier.engine.gates`, of what comes after in `espalier.engine.prune`.
 package espalier.engine.masked;

@@ -28,6 +28,8 @@ public record MaskedPlan(
         PruningPlan plan, ModelSize before, ModelSize after, double realised, List<Notice> notices) {
     /// A sparsity that is missed by more is worth a notice.
     private static final double MISS = 0.01;
+    /// Of a sparsity.
+    private static final double ROUNDING = 1e-9;
 
     /// Copies the list.
     public MaskedPlan {
@@ -54,8 +56,9 @@ public record MaskedPlan(
         List<Notice> notices = new ArrayList<>();
         emptied("attention head", plan, PruningPlan.Kept::heads, shape -> shape.heads() > 0, notices);
         emptied("FFN channel", plan, PruningPlan.Kept::ffn, shape -> shape.ffn() > 0, notices);
-        rounded(masked.realised(), sparsity.realised(mask), notices);
-        missed(masked.prunableRemoved(), target, sparsity.halfHeadUnits(), notices);
+        double counted = sparsity.realised(mask);
+        rounded(masked.realised(), counted, notices);
+        missed(masked.prunableRemoved(), counted, target, sparsity.halfHeadUnits(), notices);
         return new MaskedPlan(plan, masked.before(), masked.after(), masked.realised(), notices);
     }
 
@@ -119,14 +122,22 @@ public record MaskedPlan(
         }
     }
 
-    private static void missed(double removed, double target, double halfUnits, List<Notice> notices) {
+    /// Says of the causes those that there are.
+    private static void missed(
+            double removed, double counted, double target, double halfUnits, List<Notice> notices) {
         if (!(Math.abs(removed - target) <= MISS)) {
+            boolean countsLess = Math.abs(removed - counted) > ROUNDING;
             notices.add(new Notice(
                     Notice.Reason.MISSED,
                     List.of(),
-                    ("the result's sparsity is %.4f, wanted was %.4f: heads leave in whole units, and half a unit of"
-                            + " each layer amounts to %.4f").formatted(removed, target, halfUnits)));
+                    "the result's sparsity is %.4f, wanted was %.4f".formatted(removed, target)
+                            + (countsLess ? ", %.4f as the method counts it".formatted(counted) : "")
+                            + (halfUnits > 0 ? unitsMiss(halfUnits) : "")));
         }
+    }
+
+    private static String unitsMiss(double halfUnits) {
+        return ": heads leave in whole units, and half a unit of each layer amounts to %.4f".formatted(halfUnits);
     }
 
     /// @return share of the prunable parameters that the result is without: all of their matrices counted, also those

@@ -123,9 +123,11 @@ public final class RunFolder implements RunRecord, AutoCloseable {
     /// @param origin all that decides about it
     /// @return what [#baseMade] was told, if [#baseFolder] has that base; if not, the caller writes it there
     /// @throws IllegalArgumentException if the run is resumed with a base of another origin, and that is not accepted
-    ///     or a checkpoint was saved, which belongs to the old one; lists all differences
+    ///     or a checkpoint was saved, which belongs to the old one; lists all differences; or if the base has a run,
+    ///     which accepted changes do not delete
     /// @throws IOException if something cannot be read or written
     public Optional<ObjectNode> base(ObjectNode origin) throws IOException {
+        opening.requireRunInBase(false);
         begin();
         return opening.base(new RunConfig(origin, Set.of()), RunOpening.Unfinished.DELETED);
     }

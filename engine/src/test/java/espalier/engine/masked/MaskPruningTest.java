@@ -26,12 +26,15 @@ import espalier.engine.train.RunRecord;
 import espalier.engine.train.TrainingWatch;
 import espalier.engine.weights.FileHash;
 import espalier.engine.weights.StoredType;
+import espalier.engine.weights.StrictJson;
 import espalier.kernels.Backends;
 import espalier.kernels.Ops;
 import espalier.kernels.Workspace;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Optional;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -44,6 +47,10 @@ class MaskPruningTest {
 
     private static final GateSettings HIDDEN = new GateSettings(
             false, false, true, GateSettings.HeadUnit.GROUP, GateSettings.Enabling.NONE, new LayerRange(0, LAYERS));
+
+    /// Query heads one by one, and one layer without masks.
+    private static final GateSettings SINGLE_HEADS = new GateSettings(
+            true, true, false, GateSettings.HeadUnit.HEAD, GateSettings.Enabling.NONE, new LayerRange(1, LAYERS));
 
     @TempDir
     Path folder;
@@ -64,11 +71,13 @@ class MaskPruningTest {
     }
 
     private static MaskPruning.Request request(MaskTraining.Request training, WidthRule widths, boolean merge) {
-        return new MaskPruning.Request("base", training, widths, Optional.empty(), merge, Optional.empty(), 1 << 30, "test");
+        return new MaskPruning.Request(
+                "base", training, widths, Optional.empty(), merge, Optional.empty(), 1 << 30, "test");
     }
 
     private Optional<ObjectNode> prune(
-            MaskPruning.Request request, String out, RunFolder.Opening opening, TrainingWatch watch) throws IOException {
+            MaskPruning.Request request, String out, RunFolder.Opening opening, TrainingWatch watch)
+            throws IOException {
         try (ModelFolder base = ModelFolder.open(folder.resolve("base"), ops);
                 RunFolder run = RunFolder.open(
                         folder.resolve(out),
@@ -98,9 +107,10 @@ class MaskPruningTest {
     void whatIsWrittenIsTheStudent() throws IOException {
         for (MaskTraining.Request training : new MaskTraining.Request[] {
             Runs.nutePrune(0.4, 300, 100),
-            Runs.with(Runs.request(new MaskMethod.Compresso(10), 0.4, 300, 100), HIDDEN)
+            Runs.with(Runs.request(new MaskMethod.Compresso(10), 0.4, 300, 100), HIDDEN),
+            Runs.with(Runs.nutePrune(0.4, 300, 100), SINGLE_HEADS)
         }) {
-            String name = MaskDescription.name(training.method());
+            String name = MaskDescription.name(training.method()) + training.gates().headUnit();
             prune(request(training, WidthRule.FREE, true), name);
             float[] student = student(training);
             assertClose(student, logits(name));
@@ -109,6 +119,10 @@ class MaskPruningTest {
                             PeftAdapter.read(folder.resolve(name + "/adapter"), base.model().shape()).state(), ops)) {
                 boolean hasFewer = base.model().shape().hidden() < Runs.SHAPE.hidden();
                 assertEquals(training.gates() == HIDDEN, hasFewer, "hidden channels were removed");
+                assertEquals(
+                        training.gates() == SINGLE_HEADS,
+                        base.model().shape().layers().stream().anyMatch(layer -> layer.heads() % 2 == 1),
+                        "groups lost some of their heads");
                 Pass pass = Pass.frozen(Gates.open(LAYERS), adapters.adapters());
                 assertClose(student, logits(name + "/run/base", pass));
             }
@@ -137,7 +151,20 @@ class MaskPruningTest {
 
     @Test
     void tellsWhatItDid() throws IOException {
-        ObjectNode result = prune(request(Runs.nutePrune(0.4, 500, 100), new WidthRule(8, true), true), "x");
+        List<String> said = new ArrayList<>();
+        TrainingWatch watch = new TrainingWatch() {
+            @Override
+            public void step(Step step) {}
+
+            @Override
+            public void say(String message) {
+                said.add(message);
+            }
+        };
+        MaskPruning.Request request = request(Runs.nutePrune(0.4, 500, 100), new WidthRule(8, true), true);
+        ObjectNode result = prune(request, "x", RunFolder.Opening.NEW, watch).orElseThrow();
+        assertTrue(said.getFirst().startsWith("rounding the widths of layers changed the sparsity"), said.toString());
+        assertEquals(said, result.get("notices").valueStream().map(JsonNode::textValue).toList());
         assertEquals("nuteprune", result.get("method").textValue());
         assertEquals(0.4, result.at("/sparsity/expected").doubleValue(), 0.05);
         assertTrue(result.at("/sparsity/realised").doubleValue() > 0.2);
@@ -166,6 +193,14 @@ class MaskPruningTest {
         assertEquals(
                 FileHash.of(folder.resolve("merged/adapter").resolve(PeftAdapter.TENSORS)),
                 FileHash.of(folder.resolve("apart/adapter").resolve(PeftAdapter.TENSORS)));
+        assertEquals(folder.resolve("merged/run/base").toString(), baseOfAdapter("merged"));
+        assertEquals(folder.resolve("apart").toString(), baseOfAdapter("apart"));
+    }
+
+    private String baseOfAdapter(String out) throws IOException {
+        return StrictJson.readObject(folder.resolve(out + "/adapter/adapter_config.json"))
+                .get("base_model_name_or_path")
+                .textValue();
     }
 
     @Test

@@ -21,6 +21,7 @@ import espalier.engine.model.HostCopy;
 import espalier.engine.model.LayerRange;
 import espalier.engine.model.ModelFolder;
 import espalier.engine.model.Pass;
+import espalier.engine.model.Site;
 import espalier.engine.testing.RandomModel;
 import espalier.engine.train.RunRecord;
 import espalier.engine.train.RunState;
@@ -34,6 +35,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -210,6 +212,47 @@ class MaskTrainingTest {
         assertTrue(snapshot.adapters().isPresent());
     }
 
+    /// nuteprune.md §5: a step whose loss is not finite changes neither gates, nor multipliers, nor snapshots.
+    @Test
+    void whatIsNotFiniteChangesNothing() throws IOException {
+        SnapshotStore store = SnapshotStore.inMemory();
+        SnapshotStore broken = new SnapshotStore() {
+            @Override
+            public void add(Snapshot snapshot) throws IOException {
+                store.add(snapshot);
+            }
+
+            @Override
+            public Snapshot get(int index) throws IOException {
+                Snapshot snapshot = store.get(index);
+                LoraState adapters = snapshot.adapters().orElseThrow();
+                adapters.factors().forEach(factors -> Arrays.fill(factors.b(), Float.NaN));
+                return snapshot;
+            }
+        };
+        Memory memory = new Memory();
+        assertThrows(ArithmeticException.class, () -> run(Runs.nutePrune(0.3, 400, 200), memory, broken));
+        int done = memory.lines.size() - 10;
+        assertTrue(memory.lines.get(done).has("skipped") && !memory.lines.get(done - 1).has("skipped"));
+        assertEquals(done, Integer.parseInt(memory.state.value("gates.updates")));
+        assertEquals(done + 10, memory.state.step());
+        ObjectNode first = memory.lines.get(done);
+        assertTrue(first.get("kl").isNull(), first.toString());
+        for (String key : List.of("lambda1", "lambda2", "snapshots")) {
+            assertEquals(memory.lines.get(done - 1).get(key), memory.lines.getLast().get(key), key);
+        }
+        assertEquals(first.get("expected_sparsity"), memory.lines.getLast().get("expected_sparsity"));
+    }
+
+    @Test
+    void dropsOutBeforeWhatIsNotMasked() throws IOException {
+        MaskTraining.Request request = Runs.nutePrune(0.3, 4, 1);
+        LoraSettings lora = LoraSettings.of(4, 4, 0.1, Set.of(Site.Q_PROJ, Site.UP_PROJ));
+        LoraState adapters = LoraState.initial(Runs.SHAPE, lora, 3);
+        MaskTraining.Request dropping = Runs.with(request, Optional.of(adapters), request.initialGates());
+        assertTrue(run(dropping, new Memory(), SnapshotStore.inMemory()).outcome().isComplete());
+    }
+
     /// A stop at any step, and going on, end at the same bits.
     @Test
     void goesOnAsIfItHadNeverStopped() throws IOException {
@@ -232,6 +275,38 @@ class MaskTrainingTest {
                         expected.adapters().get().factors().get(i).b(), actual.adapters().get().factors().get(i).b());
             }
         }
+    }
+
+    /// What a run cannot go on from is refused before its directory says that it does.
+    @Test
+    void refusesStatesOfOtherRuns() throws IOException {
+        Memory memory = new Memory();
+        memory.stopAfter = 200;
+        MaskTraining.Request request = Runs.nutePrune(0.3, 300, 150);
+        run(request, memory, SnapshotStore.inMemory());
+        MaskTraining.check(Runs.SHAPE, request, memory.state);
+        String snapshots = memory.state.value("teachers.snapshots");
+        assertTrue(Integer.parseInt(snapshots) > 9, "snapshots: " + snapshots);
+        assertRefused(Runs.nutePrune(0.1, 300, 150), memory.state, "the state has " + snapshots + " snapshots");
+        assertRefused(request, without(memory.state, "v.gates.multipliers"),
+                "the saved state has no tensor v.gates.multipliers");
+        Memory other = new Memory();
+        other.stopAfter = 3;
+        run(Runs.request(new MaskMethod.Compresso(1), 0.3, 10, 5), other, SnapshotStore.inMemory());
+        assertRefused(request, other.state, "the saved state has no value teachers.snapshots");
+    }
+
+    private static RunState without(RunState state, String tensor) {
+        return new RunState(state.step(), state.values(), state.tensors().stream()
+                .filter(values -> !values.name().equals(tensor))
+                .toList());
+    }
+
+    private static void assertRefused(MaskTraining.Request request, RunState state, String begins) {
+        String message = assertThrows(
+                        IllegalArgumentException.class, () -> MaskTraining.check(Runs.SHAPE, request, state))
+                .getMessage();
+        assertTrue(message.startsWith(begins), message);
     }
 
     @Test

@@ -175,7 +175,8 @@ class MaskedCompactionTest {
         Path out = folder.resolve(name);
         try (ModelFolder open = ModelFolder.open(source, ops)) {
             Compaction.write(open, plan, new Compaction.Request(
-                    out, dtype, CheckpointWriter.Options.DEFAULT, Optional.empty(), Map.of(), RandomModel.ids(plan.source(), 2, 6, 3)));
+                    out, dtype, CheckpointWriter.Options.DEFAULT, Optional.empty(), Map.of(),
+                    RandomModel.ids(plan.source(), 2, 6, 3)));
         }
         return out;
     }

@@ -274,4 +274,21 @@ class MaskedPlanTest {
         assertEquals(List.of(), plan(layout, logAlpha, WidthRule.FREE, plan.prunableRemoved() - 0.0099).notices());
         assertEquals(List.of(Reason.MISSED), reasons(plan(layout, logAlpha, WidthRule.FREE, Double.NaN)));
     }
+
+    /// Layers without masks are constant to the method, but lose their hidden channels: that is why, not heads.
+    @Test
+    void whatIsConstantToTheMethodLeavesToo() {
+        ModelShape shape = Shapes.documented("smollm2-135m");
+        GateLayout layout = new GateLayout(shape, new GateSettings(
+                false, false, true, HeadUnit.GROUP, Enabling.NONE, new LayerRange(0, 15)));
+        double[] logAlpha = new double[layout.size()];
+        Arrays.fill(logAlpha, -1.5986);
+        double target = new GateSparsity(layout).expected(logAlpha);
+        MaskedPlan plan = plan(layout, logAlpha, WidthRule.FREE, target);
+        assertEquals(0.5, plan.prunableRemoved(), 1e-12);
+        assertEquals(
+                List.of(new Notice(Reason.MISSED, List.of(),
+                        "the result's sparsity is 0.5000, wanted was 0.2500, 0.2500 as the method counts it")),
+                plan.notices());
+    }
 }

@@ -249,6 +249,8 @@ class RunFolderTest {
                     "the run at " + out + " was begun with a run in its base, this command is without; only --overwrite"
                             + " starts again",
                     e.getMessage());
+            e = assertThrows(IllegalArgumentException.class, () -> run.base(origin(0.25)));
+            assertTrue(e.getMessage().contains("with a run in its base, this command is without"), e.getMessage());
             assertTrue(Files.exists(RunStateFile.path(run.baseFolder().resolve("run"), 3)));
         }
         open(Opening.OVERWRITE).close();
@@ -272,11 +274,6 @@ class RunFolderTest {
         try (RunFolder run = RunFolder.claim(out, Opening.RESUME_WITH_CHANGES)) {
             assertTrue(run.baseOfRun(config(8, 10)).isEmpty());
             assertFalse(Files.exists(run.baseFolder()));
-        }
-        leaveRunInBase(Opening.OVERWRITE);
-        try (RunFolder run = RunFolder.claim(out, Opening.RESUME_WITH_CHANGES)) {
-            assertTrue(run.base(origin(0.25)).isEmpty());
-            assertFalse(Files.exists(run.baseFolder()), "nor is a run by what makes a base at once");
         }
         leaveRunInBase(Opening.OVERWRITE);
         try (RunFolder run = RunFolder.claim(out, Opening.OVERWRITE)) {
