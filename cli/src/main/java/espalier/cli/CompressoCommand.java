@@ -113,6 +113,9 @@ final class CompressoCommand extends MaskCommand {
 
     @Override
     AdapterOptions.Rows rows(ModelFolder dense, Tokenizer tokenizer) {
+        if (noPrompt && dense.config().prompt().isPresent()) {
+            throw usage("--no-prompt: the model carries a prompt in its config.json, which its result would keep");
+        }
         return adapters().rows(noPrompt || !fits(dense, tokenizer) ? PromptStyle.ALPACA : PromptStyle.COLLABORATIVE);
     }
 

@@ -148,9 +148,9 @@ final class MaskOptions {
     /// @return what is aimed at
     /// @throws IllegalArgumentException if the run ends before
     SparsitySchedule schedule(long steps, int sevenths) {
-        if (warmup != null && warmup > steps) {
+        if (warmup != null && warmup >= steps) {
             throw new IllegalArgumentException(
-                    "--sparsity-warmup is %d, expected at most the %d steps with masks".formatted(warmup, steps));
+                    "--sparsity-warmup is %d, expected less than the %d steps with masks".formatted(warmup, steps));
         }
         return new SparsitySchedule(sparsity, warmup != null ? warmup : usualWarmup(steps, sevenths), shape);
     }

@@ -112,11 +112,18 @@ final class NutePruneCommand extends MaskCommand {
 
     @Override
     AdapterOptions.Rows rows(ModelFolder dense, Tokenizer tokenizer) {
-        return adapters().rows(PromptStyle.ALPACA_INLINE);
+        return rows(adapters(), dense);
     }
 
     @Override
     AdapterOptions.Rows recoveryRows(AdapterOptions.Rows rows) {
-        return recoveryAdapters().rows(PromptStyle.ALPACA_INLINE);
+        return rows.style().carried().isPresent() ? rows : recoveryAdapters().rows(PromptStyle.ALPACA_INLINE);
+    }
+
+    /// A model that carries a prompt keeps it, so it learns with it.
+    private AdapterOptions.Rows rows(AdapterOptions own, ModelFolder dense) {
+        return dense.config().prompt().isPresent()
+                ? own.rows(dense.config().prompt(), model)
+                : own.rows(PromptStyle.ALPACA_INLINE);
     }
 }

@@ -40,7 +40,8 @@ final class TeacherOptions {
 
     @Option(
             names = "--as-released",
-            description = "Choose teachers as the release does in its edge cases too: only to reproduce it.")
+            description = "Choose teachers as the release does in its edge cases too, to reproduce it: a run that "
+                    + "reaches the sparsity with fewer steps left than teachers then ends with an error.")
     private boolean released;
 
     @Option(

@@ -160,7 +160,7 @@ class MaskInputGoldenTest {
     void optionsThatNeedOrExcludeOthers() throws IOException {
         refused("--uniform excludes --layers", masked("compresso", "--uniform", "--layers", "0:2"));
         refused(
-                "--sparsity-warmup is 11, expected at most the 10 steps with masks",
+                "--sparsity-warmup is 11, expected less than the 10 steps with masks",
                 masked("nuteprune", "--steps", 10, "--sparsity-warmup", 11));
         refused(
                 "--teachers and --teacher-interval exclude each other",

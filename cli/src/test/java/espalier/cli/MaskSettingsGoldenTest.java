@@ -207,14 +207,14 @@ class MaskSettingsGoldenTest {
         Resolved resolved = resolve(
                 "nuteprune", "--target-prunable", 0.4, "--steps", 50, "--batch", 6, "--micro-batch", 3,
                 "--max-length", 64, "--no-template", "--lora-rank", 4, "--lora-alpha", 12, "--targets", "q,o",
-                "--seed", 7, "--sparsity-warmup", 50, "--sparsity-schedule", "cubic", "--mask-lr", 0.05,
+                "--seed", 7, "--sparsity-warmup", 49, "--sparsity-schedule", "cubic", "--mask-lr", 0.05,
                 "--multiplier-lr", 2,
                 "--lr", 2e-3, "--schedule", "constant", "--warmup", 5, "--clip", 2, "--weight-decay", 0.1,
                 "--gqa", "head", "--mask", "ffn,heads", "--layers", "1:4", "--align", 32,
                 "--kl-weight", 1, "--layer-weight", 0, "--temperature", 2,
                 "--validation-rows", 3, "--eval-every", 9, "--save-every", 11, "--memory", "9G", "--dtype", "f32");
         MaskTraining.Request training = resolved.training();
-        assertEquals(new SparsitySchedule(0.4, 50, Shape.CUBIC), training.sparsity());
+        assertEquals(new SparsitySchedule(0.4, 49, Shape.CUBIC), training.sparsity());
         assertEquals(new TrainingSettings(50, 6, 3, 7, 2, 9, 11), training.settings());
         assertEquals(new LearningRate(2e-3, LearningRate.Shape.CONSTANT, 5, 50), training.learningRate());
         assertEquals(0.1, training.optimiser().weightDecay());

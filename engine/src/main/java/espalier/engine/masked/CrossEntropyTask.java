@@ -17,7 +17,8 @@ record CrossEntropyTask(LmHead lmHead) implements Task {
             double mean = lmHead.lossBackward(
                             dNormed, student, part.examples().targets(), (float) part.scale(), temporary)
                     .mean();
-            return new Found(mean, Map.of("cross_entropy", mean), StateGradients.NONE);
+            double share = part.scale() * part.examples().labels();
+            return new Found(share, mean, Map.of("cross_entropy", mean), StateGradients.NONE);
         };
     }
 

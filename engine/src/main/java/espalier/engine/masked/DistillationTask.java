@@ -21,8 +21,8 @@ import java.util.Map;
 ///
 /// The divergence of a micro-batch is summed over its tokens and divided by its sequences. The layers' mean squared
 /// differences, of the raw residual stream after all but the last layer and of the final norm's output, leave out the
-/// entries that are exactly 0 in the student. Of a batch cut into micro-batches each counts by its labels, which for
-/// sequences of one length is the mean.
+/// entries that are exactly 0 in the student. Labels do not matter. Of a batch cut into micro-batches each counts by its
+/// sequences.
 ///
 /// @param live runs both roles
 /// @param method weights and temperature
@@ -33,7 +33,7 @@ record DistillationTask(LiveModel live, MaskMethod.NutePrune method, Teachers te
         LivePass role = live.begin(teachers.at(part.step()), ws);
         Keep keep = method.layerWeight() > 0 ? Keep.LAYER_INPUTS : Keep.NOTHING;
         Hidden taught = live.model().forward(part.examples().batch(), role.pass(), keep, ws);
-        double share = part.scale() * part.examples().labels();
+        double share = (double) part.examples().size() / part.batchRows();
         return (dNormed, student, temporary) ->
                 compare(live.model(), method, student, taught, share, dNormed, temporary);
     }
@@ -93,7 +93,7 @@ record DistillationTask(LiveModel live, MaskMethod.NutePrune method, Teachers te
                 ops().fill(dNormed, 0);
             }
             StateGradients states = method.layerWeight() > 0 ? layers(dNormed) : StateGradients.NONE;
-            return new Found(loss, terms, states);
+            return new Found(share, loss, terms, states);
         }
 
         private void divergence(Tensor dNormed, Workspace ws) {

@@ -91,9 +91,10 @@ final class MaskedLoss implements Objective, AutoCloseable {
             lives.scatterGradients();
             sample.ifPresent(draw ->
                     gates.setGradient(draw, UploadedMasks.read(role.gateGradients(), model.ops())));
-            long labels = part.examples().labels();
-            terms.add(found.terms(), labels);
-            return new LossSum(found.mean() * labels, labels, batch.tokens());
+            terms.add(found.terms(), found.share());
+            // Divided by the labels of the whole batch, the sums of its parts make the mean.
+            return new LossSum(
+                    found.share() * found.mean() / part.scale(), part.examples().labels(), batch.tokens());
         } finally {
             ws.release(mark);
         }

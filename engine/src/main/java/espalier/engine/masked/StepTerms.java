@@ -6,26 +6,26 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.stream.Collectors;
 
-/// The terms of a step's loss, means over its micro-batches by their labels.
+/// The terms of a step's loss, means over its micro-batches by their shares.
 final class StepTerms implements StepNote {
     private final Map<String, Double> sums = new LinkedHashMap<>();
-    private long labels;
+    private double shares;
 
     /// A step begins.
     void clear() {
         sums.clear();
-        labels = 0;
+        shares = 0;
     }
 
     /// @param terms of a micro-batch, by name
-    /// @param count of its labels
-    void add(Map<String, Double> terms, long count) {
-        terms.forEach((name, value) -> sums.merge(name, value * count, Double::sum));
-        labels += count;
+    /// @param share of the micro-batch in its batch
+    void add(Map<String, Double> terms, double share) {
+        terms.forEach((name, value) -> sums.merge(name, value * share, Double::sum));
+        shares += share;
     }
 
     private double mean(double sum) {
-        return labels == 0 ? 0 : sum / labels;
+        return shares == 0 ? 0 : sum / shares;
     }
 
     @Override

@@ -23,16 +23,17 @@ interface Task extends StepNote, AutoCloseable {
 
     /// The loss of one micro-batch.
     interface Loss {
-        /// @param dNormed `[tokens, hidden]`, =, gradient of the student's final hidden states; the loss counts with
-        ///     the micro-batch's share of the labels
+        /// @param dNormed `[tokens, hidden]`, =, gradient of the student's final hidden states, of the loss times the
+        ///     micro-batch's share of the batch
         /// @param student from its forward
         /// @param ws for temporaries
         /// @return the loss
         Found find(Tensor dNormed, Hidden student, Workspace ws);
     }
 
+    /// @param share of the micro-batch in its batch, which its loss counts with
     /// @param mean the loss of the micro-batch
     /// @param terms what it is the weighted sum of, by name
     /// @param states the gradients of the other hidden states; valid while the student's are
-    record Found(double mean, Map<String, Double> terms, StateGradients states) {}
+    record Found(double share, double mean, Map<String, Double> terms, StateGradients states) {}
 }

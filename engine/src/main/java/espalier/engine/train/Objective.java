@@ -11,8 +11,9 @@ public interface Objective {
     /// @param examples the sequences
     /// @param step steps of the run done before: the key of dropout and samples
     /// @param firstRow index of the first sequence in the whole batch, likewise
+    /// @param batchRows sequences of the whole batch
     /// @param scale of the gradient: 1 / number of labelled tokens of the whole batch
-    record MicroBatch(Examples examples, long step, int firstRow, double scale) {}
+    record MicroBatch(Examples examples, long step, int firstRow, int batchRows, double scale) {}
 
     /// Losses of some tokens.
     ///

@@ -189,7 +189,8 @@ public final class Trainer implements AutoCloseable {
             }
             int to = Math.min(batch.size(), from + settings.microBatch());
             Examples part = new Examples(batch.list().subList(from, to));
-            sum = sum.plus(objective.train(new Objective.MicroBatch(part, progress.step, from, scale)));
+            sum = sum.plus(objective.train(new Objective.MicroBatch(
+                    part, progress.step, from, batch.size(), scale)));
             tree.take(parts++);
         }
         tree.finish(parts);
@@ -205,10 +206,11 @@ public final class Trainer implements AutoCloseable {
         double stepSeconds = (System.nanoTime() - start) * 1e-9;
         progress.stepped(sum, isFinite, stepSeconds);
         progress.seconds = secondsBefore + secondsSinceStart();
-        report(sum, norm, learningRate, isFinite, stepSeconds);
+        report(sum, norm, penalty, learningRate, isFinite, stepSeconds);
     }
 
-    private void report(LossSum sum, double norm, double learningRate, boolean isFinite, double stepSeconds)
+    private void report(
+            LossSum sum, double norm, double penalty, double learningRate, boolean isFinite, double stepSeconds)
             throws IOException {
         ObjectNode line = JsonNodeFactory.instance.objectNode();
         line.put("step", progress.step);
@@ -236,7 +238,8 @@ public final class Trainer implements AutoCloseable {
                 progress.skipped,
                 beside.inWords()));
         if (!isFinite) {
-            watch.say("step %d was skipped: loss %s, gradient norm %s".formatted(progress.step, sum.mean(), norm));
+            watch.say("step %d was skipped: loss %s, penalty %s, gradient norm %s"
+                    .formatted(progress.step, sum.mean(), penalty, norm));
         }
         if (progress.skippedInARow >= MOST_SKIPPED_IN_A_ROW) {
             save();

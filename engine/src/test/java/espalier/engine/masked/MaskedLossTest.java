@@ -67,11 +67,11 @@ class MaskedLossTest {
 
     private record Result(double loss, List<float[]> gradients) {}
 
-    private Result train(LiveModel live, MaskTraining.Request request, Examples examples, double scale)
-            throws IOException {
+    private Result train(
+            LiveModel live, MaskTraining.Request request, Examples examples, int rows, double scale) throws IOException {
         try (Student student = Student.of(live, request, SnapshotStore.inMemory());
                 MaskedLoss loss = new MaskedLoss(student, request, Keep.ACTIVATIONS, ops.newWorkspace())) {
-            Objective.LossSum sum = loss.train(new Objective.MicroBatch(examples, 60, 0, scale));
+            Objective.LossSum sum = loss.train(new Objective.MicroBatch(examples, 60, 0, rows, scale));
             List<float[]> gradients = new ArrayList<>();
             for (Parameter parameter : loss.parameters()) {
                 gradients.add(HostCopy.of(ops, parameter.gradient()));
@@ -86,8 +86,8 @@ class MaskedLossTest {
         for (MaskMethod method : List.of(new MaskMethod.Compresso(0), MaskMethod.NutePrune.RELEASED)) {
             MaskTraining.Request request = request(method);
             Examples examples = Runs.examples(3, 12, 5);
-            Result whole = train(LiveModel.leavingNothingOut(model), request, examples, 1.0 / examples.labels());
-            Result skipping = train(new LiveModel(model), request, examples, 1.0 / examples.labels());
+            Result whole = train(LiveModel.leavingNothingOut(model), request, examples, 3, 1.0 / examples.labels());
+            Result skipping = train(new LiveModel(model), request, examples, 3, 1.0 / examples.labels());
             assertEquals(whole.loss, skipping.loss, 1e-6 * whole.loss);
             int last = whole.gradients.size() - 1;
             for (int i = 0; i <= last; i++) {
@@ -122,7 +122,8 @@ class MaskedLossTest {
         Examples examples = Runs.examples(2, 10, 5);
         try (Student student = Student.of(model, request, SnapshotStore.inMemory());
                 MaskedLoss loss = new MaskedLoss(student, request, Keep.ACTIVATIONS, ops.newWorkspace())) {
-            Objective.MicroBatch part = new Objective.MicroBatch(examples, 60, 0, 1.0 / examples.labels());
+            Objective.MicroBatch part = new Objective.MicroBatch(
+                    examples, 60, 0, examples.size(), 1.0 / examples.labels());
             loss.train(part);
             float[] gradient = HostCopy.of(ops, student.gates().gradients().gradient());
             double largest = 0;
@@ -272,21 +273,26 @@ class MaskedLossTest {
         return sum / count;
     }
 
-    /// Micro-batches count by their labels.
+    /// Cross-entropy counts by labels, distillation by sequences, however many labels they have.
     @Test
-    void partsOfABatchCountByTheirLabels() throws IOException {
-        MaskTraining.Request request = request(MaskMethod.NutePrune.RELEASED);
-        Examples examples = Runs.examples(3, 12, 5);
-        Result once = train(new LiveModel(model), request, examples, 1.0 / examples.labels());
-        Result half = train(new LiveModel(model), request, examples, 0.5 / examples.labels());
-        assertEquals(once.loss, half.loss);
-        for (int i = 0; i < once.gradients.size(); i++) {
-            float[] twice = half.gradients.get(i).clone();
-            for (int j = 0; j < twice.length; j++) {
-                twice[j] *= 2;
+    void partsOfABatchCountByTheirShare() throws IOException {
+        for (MaskMethod method : List.of(new MaskMethod.Compresso(0), MaskMethod.NutePrune.RELEASED)) {
+            MaskTraining.Request request = request(method);
+            Examples part = Runs.examples(3, 12, 5);
+            long labels = part.labels();
+            Result alone = train(new LiveModel(model), request, part, 3, 1.0 / labels);
+            // The same three sequences, of four, the fourth with as many labels as all of these.
+            Result among = train(new LiveModel(model), request, part, 4, 0.5 / labels);
+            double share = method instanceof MaskMethod.Compresso ? 0.5 : 0.75;
+            assertEquals(share * alone.loss, among.loss * 0.5, 1e-9 * alone.loss);
+            for (int i = 0; i < alone.gradients.size(); i++) {
+                float[] scaled = among.gradients.get(i).clone();
+                for (int j = 0; j < scaled.length; j++) {
+                    scaled[j] /= (float) share;
+                }
+                double error = relativeError(scaled, alone.gradients.get(i));
+                assertTrue(error < 1e-5, "gradient " + i + " differs by " + error);
             }
-            double error = relativeError(twice, once.gradients.get(i));
-            assertTrue(error < 1e-5, "gradient " + i + " differs by " + error);
         }
     }
 
@@ -300,7 +306,7 @@ class MaskedLossTest {
             double[] logAlpha = student.gates().logAlpha();
             MaskValues draw = student.gates().sample(60, 0).mask().values();
             List<float[]> before = values(student);
-            student.task().prepare(new Objective.MicroBatch(examples, 60, 0, 1), ws);
+            student.task().prepare(new Objective.MicroBatch(examples, 60, 0, 2, 1), ws);
             assertArrayEquals(logAlpha, student.gates().logAlpha());
             assertEquals(draw, student.gates().sample(60, 0).mask().values());
             List<float[]> after = values(student);

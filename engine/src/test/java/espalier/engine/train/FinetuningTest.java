@@ -128,7 +128,7 @@ class FinetuningTest {
                 for (int part = rank * parts / ranks; part < (rank + 1) * parts / ranks; part++) {
                     int from = part * microBatch;
                     Examples rows = new Examples(batch.list().subList(from, from + microBatch));
-                    loss.train(new Objective.MicroBatch(rows, 2, from, scale));
+                    loss.train(new Objective.MicroBatch(rows, 2, from, batch.size(), scale));
                     tree.take(part);
                 }
                 trees.add(tree);

@@ -52,7 +52,7 @@ class GoldenWeightTrainingTest {
             Objective.LossSum sum = Objective.LossSum.ZERO;
             for (List<Example> part : List.of(rows.subList(0, half), rows.subList(half, rows.size()))) {
                 sum = sum.plus(loss.train(
-                        new Objective.MicroBatch(new Examples(part), 0, 0, 1.0 / labels)));
+                        new Objective.MicroBatch(new Examples(part), 0, 0, part.size(), 1.0 / labels)));
             }
             assertClose("loss", golden.number("loss.f64"), sum.mean(), Compare.VALUES);
             Set<String> expected = new HashSet<>(golden.names("grad."));
