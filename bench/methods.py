@@ -20,9 +20,10 @@ p.add_argument("--table")
 p.add_argument("--java", default="java")
 p.add_argument("--jar", default=ROOT + "/cli/target/espalier.jar")
 p.add_argument("--seeds", type=int, default=5)
-p.add_argument("--steps", type=int, default=400)
-p.add_argument("--batch", type=int, default=8)
-p.add_argument("--length", type=int, default=256)
+p.add_argument("--steps", type=int, default=1000, help="of all stages together")
+p.add_argument("--batch", type=int, default=4)
+p.add_argument("--length", type=int, default=128)
+p.add_argument("--prompt-tokens", type=int, default=322, help="of the collaborative prompt before a text")
 p.add_argument("--lr", default="1e-3", help="of all adapters, in all stages")
 p.add_argument("--jobs", type=int, default=2, help="runs at a time, of one thread each")
 p.add_argument("--only", help="names that begin with this")
@@ -39,8 +40,9 @@ def split(parts):
     return steps
 
 
-def common():
-    return [f"--batch={args.batch}", f"--micro-batch={args.batch}", f"--max-length={args.length}", f"--lr={args.lr}", "--lora-rank=8",
+def common(before=0):
+    return [f"--batch={args.batch}", f"--micro-batch={args.batch}", f"--max-length={args.length + before}", f"--lr={args.lr}",
+            "--lora-rank=8",
             "--validation-rows=0", "--save-every=1000000"]
 
 
@@ -54,16 +56,16 @@ def llm_pruner(sparsity, seed):
             *prefixed(common())]
 
 
-def compresso(sparsity, seed, *more):
+def compresso(sparsity, seed, *more, before=0):
     adapters, masks, tuning = split([1, 7, 3])
     return ["--method=compresso", "--data=" + args.train, f"--sparsity={sparsity}", f"--steps={masks}", f"--adapter-steps={adapters}",
-            f"--sparsity-warmup={max(100, masks * 4 // 7)}", f"--seed={seed}", *common(), f"--recover-steps={tuning}",
-            f"--recover-seed={seed}", *prefixed(common()), *more]
+            f"--seed={seed}", *common(before), f"--recover-steps={tuning}", f"--recover-seed={seed}",
+            *prefixed(option for option in common(before) if not option.startswith("--lora-rank")), *more]
 
 
 def nuteprune(sparsity, seed, *more):
-    return ["--method=nuteprune", "--data=" + args.train, f"--sparsity={sparsity}", f"--steps={args.steps}",
-            f"--sparsity-warmup={max(100, args.steps * (4 if sparsity <= 0.2 else 2) // 7)}", f"--seed={seed}", *common(), *more]
+    return ["--method=nuteprune", "--data=" + args.train, f"--sparsity={sparsity}", f"--steps={args.steps}", f"--seed={seed}",
+            *common(), *more]
 
 
 def runs():
@@ -76,7 +78,9 @@ def runs():
         yield f"NutePrune {s:.0%}, intact teacher", seed, nuteprune(s, seed, "--teacher=intact")
         yield f"NutePrune {s:.0%}, progressive teachers", seed, nuteprune(s, seed, "--teacher=progressive")
         yield f"NutePrune {s:.0%}, no layer loss", seed, nuteprune(s, seed, "--layer-weight=0")
-        yield f"NutePrune {s:.0%}, masks alone", seed, nuteprune(s, seed, "--masks-only")
+        masks_alone = [option for option in nuteprune(s, seed, "--masks-only") if not option.startswith(("--lr", "--lora-rank"))]
+        yield f"NutePrune {s:.0%}, masks alone", seed, masks_alone
+        yield f"Compresso {s:.0%}, collaborative prompt", seed, compresso(s, seed, before=args.prompt_tokens)
 
 
 def espalier(*arguments):
