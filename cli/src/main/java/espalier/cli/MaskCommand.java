@@ -192,7 +192,7 @@ abstract class MaskCommand extends PruneJob {
                 prepared.training(),
                 prepared.validation(),
                 memory.bytes());
-        return new MaskRun(terminal(), model, out, rows, prepared, steps, new MaskPruning.Request(
+        return new MaskRun(terminal(), model, out, shape, rows, prepared, steps, new MaskPruning.Request(
                 model.toString(),
                 request,
                 masks.widths(),

@@ -10,7 +10,9 @@ import espalier.engine.masked.MaskPruning;
 import espalier.engine.masked.MaskTraining;
 import espalier.engine.model.ModelFolder;
 import espalier.engine.train.RunConfig;
+import espalier.engine.model.ModelShape;
 import espalier.engine.train.RunFolder;
+import espalier.engine.train.RunState;
 import espalier.engine.weights.ModelPrompt;
 import espalier.kernels.Ops;
 import java.io.IOException;
@@ -24,6 +26,7 @@ import java.util.Optional;
 /// @param terminal where progress is shown
 /// @param model the folder that is pruned
 /// @param out the folder that the command makes
+/// @param shape of that model
 /// @param rows how rows became text
 /// @param data what is learnt from
 /// @param maskedSteps steps with masks
@@ -32,6 +35,7 @@ record MaskRun(
         Terminal terminal,
         Path model,
         Path out,
+        ModelShape shape,
         AdapterOptions.Rows rows,
         PreparedData data,
         long maskedSteps,
@@ -47,7 +51,7 @@ record MaskRun(
 
     @Override
     public ObjectNode in(RunFolder run, RunConfig origin, Ops ops) throws IOException, JobCommand.Stopped {
-        Optional<ObjectNode> made = run.baseOfRun(origin);
+        Optional<ObjectNode> made = run.baseOfRun(origin, this::check);
         if (made.isPresent()) {
             return made.get();
         }
@@ -73,6 +77,10 @@ record MaskRun(
     @Override
     public Optional<ModelPrompt> prompt(ModelFolder dense) {
         return request.prompt().or(() -> dense.config().prompt());
+    }
+
+    private void check(RunState state) {
+        MaskTraining.check(shape, request.training(), state);
     }
 
     @Override
@@ -108,7 +116,7 @@ record MaskRun(
     private ObjectNode train(RunFolder run, ModelFolder dense, RunConfig config)
             throws IOException, JobCommand.Stopped {
         dense.checkpoint().checkFinite(bytes -> {});
-        run.configure(config, state -> MaskTraining.check(dense.model().shape(), request.training(), state));
+        run.configure(config, this::check);
         ObjectNode json = new TrainingRun(terminal, run, out)
                 .train(watch -> MaskPruning.run(dense, request, run, watch))
                 .orElseThrow(JobCommand.Stopped::new);

@@ -88,7 +88,7 @@ class RecoveryGoldenTest {
 
         @Override
         public ObjectNode in(RunFolder run, RunConfig origin, Ops ops) throws IOException, JobCommand.Stopped {
-            Optional<ObjectNode> made = run.baseOfRun(origin);
+            Optional<ObjectNode> made = run.baseOfRun(origin, state -> {});
             if (made.isPresent()) {
                 return made.get();
             }

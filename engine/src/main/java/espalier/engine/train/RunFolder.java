@@ -138,12 +138,18 @@ public final class RunFolder implements RunRecord, AutoCloseable {
     /// difference.
     ///
     /// @param config that the run in the base gets
+    /// @param check of the state that it goes on from with changes; what it throws leaves the folder as it was
     /// @return what [#baseMade] was told, if [#baseFolder] has that base; if not, the caller goes on with its run
     /// @throws IllegalArgumentException as [#base], but for settings that are free; or if the run is resumed and was
     ///     begun without a run in its base
     /// @throws IOException if something cannot be read or written
-    public Optional<ObjectNode> baseOfRun(RunConfig config) throws IOException {
+    public Optional<ObjectNode> baseOfRun(RunConfig config, Consumer<RunState> check) throws IOException {
         opening.requireRunInBase(true);
+        RunContents base = new RunContents(baseFolder());
+        // Without changes the configurations tell what is wrong, and better.
+        if (opening.acceptsChanges() && base.hasRun()) {
+            latest(base).ifPresent(check);
+        }
         hasRunInBase = true;
         begin();
         return opening.base(config.withoutMachine(), RunOpening.Unfinished.CONTINUED);
@@ -241,6 +247,10 @@ public final class RunFolder implements RunRecord, AutoCloseable {
     /// @throws CheckpointException naming the file if it is damaged: it was written whole, so the disk failed it
     /// @throws IOException if it cannot be read
     public Optional<RunState> latest() throws IOException {
+        return latest(contents);
+    }
+
+    private static Optional<RunState> latest(RunContents contents) throws IOException {
         OptionalLong step = contents.newestStep();
         return step.isEmpty()
                 ? Optional.empty()

@@ -194,6 +194,11 @@ record RunOpening(RunContents contents, RunFolder.Opening opening) {
                 + "); --resume continues it, --overwrite starts again");
     }
 
+    /// @return whether a run may go on with other settings
+    boolean acceptsChanges() {
+        return opening == RunFolder.Opening.RESUME_WITH_CHANGES;
+    }
+
     /// @return whether there is a run that goes on
     boolean continues() {
         return (opening == RunFolder.Opening.RESUME || opening == RunFolder.Opening.RESUME_WITH_CHANGES)

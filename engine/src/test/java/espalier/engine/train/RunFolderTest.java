@@ -163,7 +163,7 @@ class RunFolderTest {
     /// Begins the run in a base, and leaves it at step 3.
     private void leaveRunInBase(Opening opening) throws IOException {
         try (RunFolder run = RunFolder.claim(out, opening)) {
-            assertTrue(run.baseOfRun(config(8, 10)).isEmpty());
+            assertTrue(run.baseOfRun(config(8, 10), state -> {}).isEmpty());
             try (RunFolder nested = run.claimBase()) {
                 nested.configure(config(8, 10), state -> {});
                 nested.append(metric(3));
@@ -176,7 +176,7 @@ class RunFolderTest {
     void aRunInTheBaseGoesOnWhereItWasLeft() throws IOException {
         leaveRunInBase(Opening.NEW);
         try (RunFolder run = RunFolder.claim(out, Opening.RESUME)) {
-            assertTrue(run.baseOfRun(config(8, 20)).isEmpty(), "how often states are saved is free");
+            assertTrue(run.baseOfRun(config(8, 20), state -> {}).isEmpty(), "how often states are saved is free");
             try (RunFolder nested = run.claimBase()) {
                 assertThrows(IOException.class, run::claimBase, "it is locked");
                 nested.configure(config(8, 20), state -> assertEquals(3, state.step()));
@@ -186,7 +186,21 @@ class RunFolderTest {
             run.baseMade(origin(0.75));
         }
         try (RunFolder run = RunFolder.claim(out, Opening.RESUME)) {
-            assertEquals(Optional.of(origin(0.75)), run.baseOfRun(config(8, 10)));
+            assertEquals(Optional.of(origin(0.75)), run.baseOfRun(config(8, 10), state -> {}));
+        }
+    }
+
+    /// Other settings that its state does not fit are refused before anything is written.
+    @Test
+    void aRunInTheBaseIsCheckedBeforeItIsChanged() throws IOException {
+        leaveRunInBase(Opening.NEW);
+        try (RunFolder run = RunFolder.claim(out, Opening.RESUME_WITH_CHANGES)) {
+            assertThrows(IllegalArgumentException.class, () -> run.baseOfRun(config(4, 10), state -> {
+                throw new IllegalArgumentException("step " + state.step());
+            }));
+        }
+        try (RunFolder run = RunFolder.claim(out, Opening.RESUME)) {
+            assertTrue(run.baseOfRun(config(8, 10), state -> {}).isEmpty(), "it is as it was");
         }
     }
 
@@ -194,15 +208,15 @@ class RunFolderTest {
     void aRunInTheBaseIsChangedOnlyWhereThatIsAccepted() throws IOException {
         leaveRunInBase(Opening.NEW);
         try (RunFolder run = RunFolder.claim(out, Opening.RESUME)) {
-            var e = assertThrows(IllegalArgumentException.class, () -> run.baseOfRun(config(4, 10)));
+            var e = assertThrows(IllegalArgumentException.class, () -> run.baseOfRun(config(4, 10), state -> {}));
             assertEquals(
                     "the run at " + out + " differs from this command: lora.rank is 4, was 8; "
                             + "--accept-changes goes on all the same",
                     e.getMessage());
-            assertTrue(run.baseOfRun(config(8, 10)).isEmpty());
+            assertTrue(run.baseOfRun(config(8, 10), state -> {}).isEmpty());
         }
         try (RunFolder run = RunFolder.claim(out, Opening.RESUME_WITH_CHANGES)) {
-            assertTrue(run.baseOfRun(config(4, 10)).isEmpty());
+            assertTrue(run.baseOfRun(config(4, 10), state -> {}).isEmpty());
             try (RunFolder nested = run.claimBase()) {
                 nested.configure(config(4, 10), state -> {});
                 assertEquals(3, nested.latest().orElseThrow().step());
@@ -213,7 +227,7 @@ class RunFolderTest {
             run.save(state(1));
         }
         try (RunFolder run = RunFolder.claim(out, Opening.RESUME_WITH_CHANGES)) {
-            var e = assertThrows(IllegalArgumentException.class, () -> run.baseOfRun(config(8, 10)));
+            var e = assertThrows(IllegalArgumentException.class, () -> run.baseOfRun(config(8, 10), state -> {}));
             assertTrue(e.getMessage().endsWith("; only --overwrite starts again from another base"), e.getMessage());
             assertTrue(Files.exists(RunStateFile.path(run.baseFolder().resolve("run"), 3)));
         }
@@ -226,7 +240,7 @@ class RunFolderTest {
         RunConfig elsewhere = new RunConfig(json, Set.of("output"));
         leaveRunInBase(Opening.NEW);
         try (RunFolder run = RunFolder.claim(out, Opening.RESUME)) {
-            assertTrue(run.baseOfRun(elsewhere).isEmpty());
+            assertTrue(run.baseOfRun(elsewhere, state -> {}).isEmpty());
             try (RunFolder nested = run.claimBase()) {
                 var e = assertThrows(IllegalArgumentException.class, () -> nested.configure(elsewhere, state -> {}));
                 assertEquals(
@@ -235,7 +249,7 @@ class RunFolderTest {
                         e.getMessage());
             }
             run.baseMade(origin(0.75));
-            assertEquals(Optional.of(origin(0.75)), run.baseOfRun(elsewhere));
+            assertEquals(Optional.of(origin(0.75)), run.baseOfRun(elsewhere, state -> {}));
         }
     }
 
@@ -256,7 +270,7 @@ class RunFolderTest {
         open(Opening.OVERWRITE).close();
         try (RunFolder run = RunFolder.claim(out, opening)) {
             makeBase(run);
-            var e = assertThrows(IllegalArgumentException.class, () -> run.baseOfRun(config(8, 10)));
+            var e = assertThrows(IllegalArgumentException.class, () -> run.baseOfRun(config(8, 10), state -> {}));
             assertEquals(
                     "the run at " + out + " was begun without a run in its base, this command is with one; only "
                             + "--overwrite starts again",
@@ -272,12 +286,12 @@ class RunFolderTest {
             makeBase(run);
         }
         try (RunFolder run = RunFolder.claim(out, Opening.RESUME_WITH_CHANGES)) {
-            assertTrue(run.baseOfRun(config(8, 10)).isEmpty());
+            assertTrue(run.baseOfRun(config(8, 10), state -> {}).isEmpty());
             assertFalse(Files.exists(run.baseFolder()));
         }
         leaveRunInBase(Opening.OVERWRITE);
         try (RunFolder run = RunFolder.claim(out, Opening.OVERWRITE)) {
-            assertTrue(run.baseOfRun(config(8, 10)).isEmpty());
+            assertTrue(run.baseOfRun(config(8, 10), state -> {}).isEmpty());
             assertFalse(Files.exists(run.baseFolder()));
         }
     }
