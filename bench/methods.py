@@ -25,6 +25,7 @@ p.add_argument("--batch", type=int, default=4)
 p.add_argument("--length", type=int, default=128)
 p.add_argument("--prompt-tokens", type=int, default=322, help="of the collaborative prompt before a text")
 p.add_argument("--lr", default="1e-3", help="of all adapters, in all stages")
+p.add_argument("--windows", type=int, default=200, help="of --length tokens that each text is measured on at most")
 p.add_argument("--jobs", type=int, default=2, help="runs at a time, of one thread each")
 p.add_argument("--only", help="names that begin with this")
 args = p.parse_args()
@@ -92,7 +93,8 @@ def espalier(*arguments):
 
 
 def perplexity(model, file):
-    return espalier("perplexity", "--model", model, "--data", file, "--window", str(args.length), "--threads=1")["perplexity"]
+    return espalier("perplexity", "--model", model, "--data", file, "--window", str(args.length),
+                    f"--windows={args.windows}", "--threads=1")["perplexity"]
 
 
 def one(name, seed, options):
