@@ -29,7 +29,7 @@ public final class MaskReport {
     /// `masks.result` has further `method` (`nuteprune`, `compresso`), `target_sparsity`, `sparsity` with `expected`,
     /// `realised` (of the mask) and `aligned` (of the written model), `parameters_before`, `parameters_after`, of
     /// NutePrune `teachers` (the number of snapshots), and `kept` with `hidden`, `of_hidden` and `layers`, each with
-    /// `heads`, `of_heads`, `ffn`, `of_ffn` and optional `kv_heads`, `of_kv_heads`.
+    /// `heads`, `of_heads`, `ffn`, `of_ffn` and optional `kv_heads`, `of_kv_heads`. Optional `notices` are texts.
     ///
     /// @param title heading of the page
     /// @param masks the run that trained them
@@ -48,7 +48,7 @@ public final class MaskReport {
         sections.addAll(bars(kept));
         sections.addAll(curves.sections(result.optional("initial_validation_loss")));
         recovery.ifPresent(run -> sections.addAll(recovered(run)));
-        sections.add(new Section.Settings("Result", withoutLayers(masks.result())));
+        sections.add(new Section.Settings("Result", rest(masks.result())));
         recovery.ifPresent(run -> sections.add(
                 new Section.Settings("Result of the recovery", new Fields("result", run.result()).flat())));
         sections.add(new Section.Settings("Settings", new Fields("configuration", masks.configuration()).flat()));
@@ -69,9 +69,10 @@ public final class MaskReport {
         return sections;
     }
 
-    /// The layers are a picture; as text they would be a page of braces.
-    private static Map<String, String> withoutLayers(ObjectNode result) {
+    /// The layers are a picture, as text they would be a page of braces; notices are at the top.
+    private static Map<String, String> rest(ObjectNode result) {
         ObjectNode shown = result.deepCopy();
+        shown.remove(RunSummary.NOTICES);
         shown.withObject("/kept").remove("layers");
         return new Fields("result", shown).flat();
     }

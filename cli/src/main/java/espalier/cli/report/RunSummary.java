@@ -6,10 +6,14 @@ import espalier.cli.report.Section.Column;
 import espalier.cli.report.Section.Figure;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.OptionalDouble;
 
 /// What the pages of all runs say the same way: how it went in numbers, what must not be overlooked, before and after.
 final class RunSummary {
+    /// Key of a result.
+    static final String NOTICES = "notices";
+
     private RunSummary() {}
 
     /// @param result `steps`, `tokens`, `seconds`, `tokens_per_second`; optional `validation_loss`,
@@ -38,11 +42,14 @@ final class RunSummary {
         return Numbers.significant(loss, 4);
     }
 
-    /// @param result optional `skipped_steps`, `skipped_rows`
+    /// @param result optional `skipped_steps`, `skipped_rows`, `notices` (texts)
     /// @param changes see [Run]
     /// @return a section, or none if there is nothing to say
     static List<Section> notices(Fields result, List<ObjectNode> changes) {
         List<String> lines = new ArrayList<>();
+        for (JsonNode notice : result.node().path(NOTICES)) {
+            lines.add(sentence(notice.asText()));
+        }
         long steps = result.has("skipped_steps") ? result.whole("skipped_steps") : 0;
         long rows = result.has("skipped_rows") ? result.whole("skipped_rows") : 0;
         if (steps > 0) {
@@ -56,6 +63,10 @@ final class RunSummary {
             lines.add(notice(change));
         }
         return lines.isEmpty() ? List.of() : List.of(new Section.Notices(lines));
+    }
+
+    private static String sentence(String notice) {
+        return notice.substring(0, 1).toUpperCase(Locale.ROOT) + notice.substring(1) + ".";
     }
 
     private static String notice(ObjectNode change) {

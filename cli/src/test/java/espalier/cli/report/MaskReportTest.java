@@ -144,6 +144,19 @@ class MaskReportTest {
     }
 
     @Test
+    void noticesOfTheResultAreAtTheTop() {
+        Run masks = SampleMaskRun.nutePrune();
+        ObjectNode result = masks.result().deepCopy();
+        result.putArray("notices").add("no attention head is left in layer 4").add("the result's sparsity is 0.3000");
+        Report report = of(with(masks, result));
+        assertEquals(
+                List.of("No attention head is left in layer 4.", "The result's sparsity is 0.3000."),
+                sections(report, Section.Notices.class).getFirst().lines().subList(0, 2));
+        assertTrue(report.sections().get(1) instanceof Section.Notices);
+        assertFalse(sections(report, Section.Settings.class).getFirst().values().containsKey("notices"));
+    }
+
+    @Test
     void aTermWithoutWeightIsNotShown() {
         List<ObjectNode> metrics = SampleMaskRun.nutePruneMetrics();
         metrics.forEach(line -> line.remove("kl"));

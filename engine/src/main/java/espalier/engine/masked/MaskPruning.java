@@ -157,9 +157,10 @@ public final class MaskPruning {
             Ops ops = base.model().ops();
             Architecture architecture = Architecture.forModelType(base.config().modelType());
             GateMask free = mask(WidthRule.FREE);
-            MaskedPlan masked =
-                    MaskedPlan.of(architecture, free, mask(request.widths()), request.training().sparsity().target());
-            describe(masked, result);
+            double expected = new GateSparsity(trained.layout()).expected(trained.logAlpha());
+            MaskedPlan masked = MaskedPlan.of(
+                    architecture, free, mask(request.widths()), request.training().sparsity().target(), expected);
+            describe(masked, expected, result);
             Optional<LoraState> adapters =
                     trained.adapters().map(state -> LoraCut.cut(architecture, masked.plan(), state));
             boolean merges = request.merge() && adapters.isPresent();
@@ -213,11 +214,11 @@ public final class MaskPruning {
             return settings;
         }
 
-        private void describe(MaskedPlan masked, ObjectNode result) {
+        private void describe(MaskedPlan masked, double expected, ObjectNode result) {
             result.put("method", MaskDescription.name(request.training().method()));
             result.put("target_sparsity", request.training().sparsity().target());
             ObjectNode sparsity = result.putObject("sparsity");
-            sparsity.put("expected", new GateSparsity(trained.layout()).expected(trained.logAlpha()));
+            sparsity.put("expected", expected);
             sparsity.put("realised", masked.realised());
             sparsity.put("aligned", masked.prunableRemoved());
             result.put("parameters_before", masked.before().parameters());

@@ -40,9 +40,11 @@ public record MaskedPlan(
     /// @param free the mask at widths that nothing rounds
     /// @param mask the mask that is applied: the same, or its gates' at rounded widths
     /// @param target sparsity that was wanted
+    /// @param expected sparsity that the gates were trained to
     /// @return what the mask leaves
     /// @throws IllegalArgumentException if it leaves no hidden channel, or the masks are of other gates
-    public static MaskedPlan of(Architecture architecture, GateMask free, GateMask mask, double target) {
+    public static MaskedPlan of(
+            Architecture architecture, GateMask free, GateMask mask, double target, double expected) {
         GateLayout layout = mask.layout();
         if (free.layout() != layout) {
             throw new IllegalArgumentException("the mask at free widths and the one applied are of different gates");
@@ -58,7 +60,8 @@ public record MaskedPlan(
         emptied("FFN channel", plan, PruningPlan.Kept::ffn, shape -> shape.ffn() > 0, notices);
         double counted = sparsity.realised(mask);
         rounded(masked.realised(), counted, notices);
-        missed(masked.prunableRemoved(), counted, target, sparsity.halfHeadUnits(), notices);
+        String causes = causes(masked.realised(), target, expected, sparsity.halfHeadUnits());
+        missed(masked.prunableRemoved(), counted, target, causes, notices);
         return new MaskedPlan(plan, masked.before(), masked.after(), masked.realised(), notices);
     }
 
@@ -122,9 +125,8 @@ public record MaskedPlan(
         }
     }
 
-    /// Says of the causes those that there are.
     private static void missed(
-            double removed, double counted, double target, double halfUnits, List<Notice> notices) {
+            double removed, double counted, double target, String causes, List<Notice> notices) {
         if (!(Math.abs(removed - target) <= MISS)) {
             boolean countsLess = Math.abs(removed - counted) > ROUNDING;
             notices.add(new Notice(
@@ -132,12 +134,22 @@ public record MaskedPlan(
                     List.of(),
                     "the result's sparsity is %.4f, wanted was %.4f".formatted(removed, target)
                             + (countsLess ? ", %.4f as the method counts it".formatted(counted) : "")
-                            + (halfUnits > 0 ? unitsMiss(halfUnits) : "")));
+                            + causes));
         }
     }
 
-    private static String unitsMiss(double halfUnits) {
-        return ": heads leave in whole units, and half a unit of each layer amounts to %.4f".formatted(halfUnits);
+    /// The training may end beside its target, and the mask beside what the training expects: both are said where they
+    /// are. That widths are rounded has a notice of its own.
+    private static String causes(double realised, double target, double expected, double halfUnits) {
+        List<String> causes = new ArrayList<>();
+        if (!(Math.abs(expected - target) <= MISS)) {
+            causes.add("training ended at an expected sparsity of %.4f".formatted(expected));
+        }
+        if (halfUnits > 0 && !(Math.abs(realised - expected) <= MISS)) {
+            causes.add(
+                    "heads leave in whole units, and half a unit of each layer amounts to %.4f".formatted(halfUnits));
+        }
+        return causes.isEmpty() ? "" : ": " + String.join("; ", causes);
     }
 
     /// @return share of the prunable parameters that the result is without: all of their matrices counted, also those

@@ -136,7 +136,7 @@ class MaskedCompactionTest {
 
     private static MaskedPlan plan(Case one) {
         GateMask mask = one.mask();
-        return MaskedPlan.of(Architecture.LLAMA, mask, mask, 0.5);
+        return MaskedPlan.of(Architecture.LLAMA, mask, mask, 0.5, 0.5);
     }
 
     private static Batch batch(ModelShape shape) {

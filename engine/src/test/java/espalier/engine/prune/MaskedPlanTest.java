@@ -50,7 +50,9 @@ class MaskedPlanTest {
 
     private static MaskedPlan plan(GateLayout layout, double[] logAlpha, WidthRule rule, double target) {
         GateMask free = DeterministicMask.of(layout, logAlpha, WidthRule.FREE);
-        return MaskedPlan.of(Architecture.LLAMA, free, DeterministicMask.of(layout, logAlpha, rule), target);
+        return MaskedPlan.of(
+                Architecture.LLAMA, free, DeterministicMask.of(layout, logAlpha, rule), target,
+                new GateSparsity(layout).expected(logAlpha));
     }
 
     private static MaskedPlan plan(GateLayout layout, double[] logAlpha) {
@@ -249,7 +251,7 @@ class MaskedPlanTest {
         GateMask mask = DeterministicMask.of(layout, random(layout, 3), WidthRule.FREE);
         GateMask another = DeterministicMask.of(other, random(other, 3), WidthRule.FREE);
         assertThrows(
-                IllegalArgumentException.class, () -> MaskedPlan.of(Architecture.LLAMA, mask, another, 0.5));
+                IllegalArgumentException.class, () -> MaskedPlan.of(Architecture.LLAMA, mask, another, 0.5, 0.5));
     }
 
     /// Half of a layer's three groups cannot leave: how much that amounts to is said.
@@ -273,6 +275,37 @@ class MaskedPlanTest {
                 plan.notices());
         assertEquals(List.of(), plan(layout, logAlpha, WidthRule.FREE, plan.prunableRemoved() - 0.0099).notices());
         assertEquals(List.of(Reason.MISSED), reasons(plan(layout, logAlpha, WidthRule.FREE, Double.NaN)));
+    }
+
+    /// A training that ends beside its target is not what heads are to blame for.
+    @Test
+    void trainingMissesTheTarget() {
+        GateLayout layout = new GateLayout(
+                SHAPE, new GateSettings(false, true, false, HeadUnit.GROUP, Enabling.NONE, new LayerRange(0, 4)));
+        double[] logAlpha = new double[layout.size()];
+        Arrays.fill(logAlpha, -1.5986);
+        double expected = new GateSparsity(layout).expected(logAlpha);
+        assertEquals(
+                List.of(new Notice(Reason.MISSED, List.of(),
+                        ("the result's sparsity is %1$.4f, wanted was 0.1000: training ended at an expected"
+                                + " sparsity of %1$.4f").formatted(expected))),
+                plan(layout, logAlpha, WidthRule.FREE, 0.1).notices());
+        assertEquals(List.of(), plan(layout, logAlpha, WidthRule.FREE, expected).notices());
+    }
+
+    /// Both causes, where there are both.
+    @Test
+    void trainingAndFewGroupsMissTheTarget() {
+        GateLayout layout = new GateLayout(
+                Shapes.documented("smollm2-135m"), new GateSettings(
+                        true, false, false, HeadUnit.GROUP, Enabling.NONE, new LayerRange(0, 30)));
+        double[] logAlpha = new double[layout.size()];
+        Arrays.fill(logAlpha, -1.5986);
+        assertEquals(
+                List.of(new Notice(Reason.MISSED, List.of(), "the result's sparsity is 0.1667, wanted was 0.0500:"
+                        + " training ended at an expected sparsity of 0.1250; heads leave in whole units, and half a"
+                        + " unit of each layer amounts to 0.0417")),
+                plan(layout, logAlpha, WidthRule.FREE, 0.05).notices());
     }
 
     /// Layers without masks are constant to the method, but lose their hidden channels: that is why, not heads.
