@@ -195,6 +195,7 @@ abstract class MaskCommand extends PruneJob {
         return new MaskRun(terminal(), model, out, shape, rows, prepared, steps, new MaskPruning.Request(
                 model.toString(),
                 request,
+                masks.landing(),
                 masks.widths(),
                 Optional.ofNullable(dtype),
                 merge,

@@ -9,6 +9,7 @@ import espalier.engine.gates.GateSparsity;
 import espalier.engine.gates.GateTraining;
 import espalier.engine.gates.SparsitySchedule;
 import espalier.engine.gates.WidthRule;
+import espalier.engine.masked.MaskPruning;
 import espalier.engine.model.LayerRange;
 import espalier.engine.model.ModelShape;
 import java.util.Arrays;
@@ -92,6 +93,13 @@ final class MaskOptions {
             description = "Keep FFN widths that are multiples of N, e.g. 32 or 128 (default: ${DEFAULT-VALUE}).")
     private int align;
 
+    @Option(
+            names = "--as-trained",
+            description = "Write the masks with which the training ends, as the releases do, even if they miss the "
+                    + "sparsity. Otherwise all gates are moved alike until they expect it, unless they expect less than "
+                    + "half of it.")
+    private boolean asTrained;
+
     @Option(names = "--uniform", description = "Keep the same widths in every layer.")
     private boolean uniform;
 
@@ -157,6 +165,11 @@ final class MaskOptions {
 
     static long usualWarmup(long steps, int sevenths) {
         return Math.max(sevenths * steps / 7, Math.min(GATE_STEPS, 4 * steps / 7));
+    }
+
+    /// @return where the masks come down
+    MaskPruning.Landing landing() {
+        return asTrained ? MaskPruning.Landing.AS_TRAINED : MaskPruning.Landing.ON_TARGET;
     }
 
     /// @param steps with masks

@@ -130,27 +130,32 @@ record MaskRun(
     private String summary(ObjectNode json, List<ObjectNode> stages) {
         return """
                 %s: %,d parameters before, %,d after (%.2f%% of all removed)
-                sparsity %.4f wanted, %.4f expected of the masks, %.4f theirs, %.4f written
-                %,d steps, %,d tokens%s
-                %s%.1f s, %.0f tokens/s in training, peak memory %,d bytes
+                %s%s%.1f s, %.0f tokens/s in training, peak memory %,d bytes
                 sha256 %s, report %s"""
                 .formatted(
                         out,
                         json.get("parameters_before").longValue(),
                         json.get("parameters_after").longValue(),
                         100 * json.get("total_removed").doubleValue(),
-                        json.get("target_sparsity").doubleValue(),
-                        json.get("sparsity").get("expected").doubleValue(),
-                        json.get("sparsity").get("realised").doubleValue(),
-                        json.get("sparsity").get("aligned").doubleValue(),
-                        json.get("steps").longValue(),
-                        json.get("tokens").longValue(),
-                        json.has("teachers") ? ", %,d teachers".formatted(json.get("teachers").longValue()) : "",
+                        summary(json),
                         StageTable.render(stages),
                         json.get("seconds").doubleValue(),
                         json.get("tokens_per_second").doubleValue(),
                         json.get("peak_bytes").longValue(),
                         json.get("sha256").textValue(),
                         out.resolve("run").resolve("report.html"));
+    }
+
+    @Override
+    public String summary(ObjectNode json) {
+        return "sparsity: wanted %.4f, trained to %.4f, masks realise %.4f, written %.4f%n%,d steps, %,d tokens%s%n"
+                .formatted(
+                        json.get("target_sparsity").doubleValue(),
+                        json.get("sparsity").get("trained").doubleValue(),
+                        json.get("sparsity").get("realised").doubleValue(),
+                        json.get("sparsity").get("aligned").doubleValue(),
+                        json.get("steps").longValue(),
+                        json.get("tokens").longValue(),
+                        json.has("teachers") ? ", %,d teachers".formatted(json.get("teachers").longValue()) : "");
     }
 }

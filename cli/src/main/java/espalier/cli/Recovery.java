@@ -38,6 +38,12 @@ record Recovery(SmallerModel smaller, Path model, Path out, AdapterTraining trai
         /// @throws JobCommand.Stopped if a signal asked to stop before it was complete
         ObjectNode in(RunFolder run, RunConfig origin, Ops ops) throws IOException, JobCommand.Stopped;
 
+        /// @param pruned from [#in]
+        /// @return what people should read of it beside its size: lines, or nothing
+        default String summary(ObjectNode pruned) {
+            return "";
+        }
+
         /// @param frame of the recovery
         /// @param pruned from [#in]
         /// @param recovered keys of the recovery
@@ -122,10 +128,11 @@ record Recovery(SmallerModel smaller, Path model, Path out, AdapterTraining trai
     }
 
     private String summary(ObjectNode json, AdapterTraining.Done done) {
-        return "%s: %,d parameters before, %,d after%n%s%s".formatted(
+        return "%s: %,d parameters before, %,d after%n%s%s%s".formatted(
                 out,
                 json.get("parameters_before").longValue(),
                 json.get("parameters_after").longValue(),
+                smaller.summary(json),
                 StageTable.render(done.stages()),
                 FinetuneCommand.summary(out, done.json()));
     }

@@ -20,7 +20,8 @@ final class MaskDescription {
     }
 
     /// Adds the sections `method`, `sparsity` and `gates`.
-    static void put(ObjectNode json, MaskTraining.Request request, WidthRule widths) {
+    static void put(
+            ObjectNode json, MaskTraining.Request request, MaskPruning.Landing landing, WidthRule widths) {
         ObjectNode method = json.putObject("method");
         method.put("name", name(request.method()));
         switch (request.method()) {
@@ -46,6 +47,7 @@ final class MaskDescription {
                 .put("initial_drop_rate", initial.dropRate())
                 .put("initial_deviation", initial.deviation())
                 .put("initially_enabled", initial.enabled())
+                .put("landing", name(landing))
                 .put("align", widths.align())
                 .put("uniform", widths.uniform());
     }

@@ -7,8 +7,8 @@ import espalier.engine.adapt.LoraMerge;
 import espalier.engine.adapt.LoraState;
 import espalier.engine.adapt.PeftAdapter;
 import espalier.engine.gates.DeterministicMask;
-import espalier.engine.gates.GateMask;
 import espalier.engine.gates.GateSparsity;
+import espalier.engine.gates.TargetShift;
 import espalier.engine.gates.WidthRule;
 import espalier.engine.model.Architecture;
 import espalier.engine.model.ModelFolder;
@@ -36,6 +36,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.stream.Stream;
 
 /// Makes a smaller model of a folder by masks that are trained in a run directory.
 ///
@@ -43,6 +44,8 @@ import java.util.TreeMap;
 /// with adapters, as it was in training; merging them comes last.
 public final class MaskPruning {
     private static final String ADAPTER = "adapter";
+    /// A change of sparsity that a user should hear of.
+    private static final double WORTH_SAYING = 0.01;
 
     /// Settings that change nothing about the result, as in [espalier.engine.train.Finetuning].
     private static final Set<String> FREE = Set.of("training.save_every", "model.name", "data.files", "merge");
@@ -51,6 +54,7 @@ public final class MaskPruning {
     ///
     /// @param baseName name or path of the model, for files
     /// @param training what to train, and how
+    /// @param landing where the masks come down
     /// @param widths that may be left
     /// @param dtype element type of the result; empty for each tensor's own
     /// @param merge whether adapters are merged into the written model, and the smaller base stays in the run
@@ -61,12 +65,21 @@ public final class MaskPruning {
     public record Request(
             String baseName,
             MaskTraining.Request training,
+            Landing landing,
             WidthRule widths,
             Optional<DType> dtype,
             boolean merge,
             Optional<ModelPrompt> prompt,
             long shardBytes,
             String program) {}
+
+    /// Where the masks of a run that ends beside its target come down.
+    public enum Landing {
+        /// On the target, see [TargetShift].
+        ON_TARGET,
+        /// Where the training ended, as in the releases.
+        AS_TRAINED
+    }
 
     private MaskPruning() {}
 
@@ -89,7 +102,7 @@ public final class MaskPruning {
         model.put("name", request.baseName());
         model.put("fingerprint", base.fingerprint());
         json.set("data", data);
-        MaskDescription.put(json, training, request.widths());
+        MaskDescription.put(json, training, request.landing(), request.widths());
         training.adapters().ifPresent(state -> RunDescription.putAdapters(json, state));
         RunDescription.putTraining(
                 json, training.training(), training.validation(), training.settings(), training.learningRate(),
@@ -156,11 +169,14 @@ public final class MaskPruning {
         void write(Path folder, ObjectNode result) throws IOException {
             Ops ops = base.model().ops();
             Architecture architecture = Architecture.forModelType(base.config().modelType());
-            GateMask free = mask(WidthRule.FREE);
-            double expected = new GateSparsity(trained.layout()).expected(trained.logAlpha());
+            double[] logAlpha = landed();
             MaskedPlan masked = MaskedPlan.of(
-                    architecture, free, mask(request.widths()), request.training().sparsity().target(), expected);
-            describe(masked, expected, result);
+                    architecture,
+                    DeterministicMask.of(trained.layout(), logAlpha, WidthRule.FREE),
+                    DeterministicMask.of(trained.layout(), logAlpha, request.widths()),
+                    target(),
+                    expected(logAlpha));
+            describe(masked, logAlpha, result);
             Optional<LoraState> adapters =
                     trained.adapters().map(state -> LoraCut.cut(architecture, masked.plan(), state));
             boolean merges = request.merge() && adapters.isPresent();
@@ -180,8 +196,19 @@ public final class MaskPruning {
             result.put("sha256", FileHash.ofWeights(folder));
         }
 
-        private GateMask mask(WidthRule widths) {
-            return DeterministicMask.of(trained.layout(), trained.logAlpha(), widths);
+        private double target() {
+            return request.training().sparsity().target();
+        }
+
+        private double expected(double[] logAlpha) {
+            return new GateSparsity(trained.layout()).expected(logAlpha);
+        }
+
+        private double[] landed() {
+            return switch (request.landing()) {
+                case ON_TARGET -> TargetShift.to(trained.layout(), trained.logAlpha(), target());
+                case AS_TRAINED -> trained.logAlpha();
+            };
         }
 
         private CheckpointWriter.Options writing() {
@@ -214,11 +241,12 @@ public final class MaskPruning {
             return settings;
         }
 
-        private void describe(MaskedPlan masked, double expected, ObjectNode result) {
+        private void describe(MaskedPlan masked, double[] logAlpha, ObjectNode result) {
             result.put("method", MaskDescription.name(request.training().method()));
-            result.put("target_sparsity", request.training().sparsity().target());
+            result.put("target_sparsity", target());
             ObjectNode sparsity = result.putObject("sparsity");
-            sparsity.put("expected", expected);
+            sparsity.put("trained", expected(trained.logAlpha()));
+            sparsity.put("expected", expected(logAlpha));
             sparsity.put("realised", masked.realised());
             sparsity.put("aligned", masked.prunableRemoved());
             result.put("parameters_before", masked.before().parameters());
@@ -232,10 +260,19 @@ public final class MaskPruning {
             }
             result.set("kept", kept(masked.plan().source(), masked.plan().resultShape()));
             ArrayNode notices = result.putArray("notices");
-            for (Notice notice : masked.notices()) {
-                notices.add(notice.message());
-                watch.say(notice.message());
-            }
+            Stream.concat(landing(logAlpha).stream(), masked.notices().stream().map(Notice::message))
+                    .forEach(message -> {
+                        notices.add(message);
+                        watch.say(message);
+                    });
+        }
+
+        private Optional<String> landing(double[] logAlpha) {
+            double before = expected(trained.logAlpha());
+            return Math.abs(before - expected(logAlpha)) <= WORTH_SAYING
+                    ? Optional.empty()
+                    : Optional.of(("training ended at an expected sparsity of %.4f; all gates were moved alike, to the"
+                            + " %.4f that is wanted").formatted(before, target()));
         }
 
         private static ObjectNode kept(ModelShape before, ModelShape after) {

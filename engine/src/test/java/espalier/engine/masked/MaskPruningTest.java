@@ -71,8 +71,13 @@ class MaskPruningTest {
     }
 
     private static MaskPruning.Request request(MaskTraining.Request training, WidthRule widths, boolean merge) {
+        return request(training, MaskPruning.Landing.AS_TRAINED, widths, merge);
+    }
+
+    private static MaskPruning.Request request(
+            MaskTraining.Request training, MaskPruning.Landing landing, WidthRule widths, boolean merge) {
         return new MaskPruning.Request(
-                "base", training, widths, Optional.empty(), merge, Optional.empty(), 1 << 30, "test");
+                "base", training, landing, widths, Optional.empty(), merge, Optional.empty(), 1 << 30, "test");
     }
 
     private Optional<ObjectNode> prune(
@@ -179,6 +184,21 @@ class MaskPruningTest {
             assertEquals(48, layer.get("of_ffn").intValue());
         }
         assertTrue(Files.exists(folder.resolve("x/run/snapshots/snapshot-0003.safetensors")));
+    }
+
+    /// A run that ends beside its target comes down on it, but for whole units.
+    @Test
+    void landsOnTheTarget() throws IOException {
+        MaskTraining.Request training = Runs.nutePrune(0.4, 200, 60);
+        JsonNode asTrained = prune(request(training, WidthRule.FREE, true), "trained").get("sparsity");
+        assertEquals(asTrained.get("trained"), asTrained.get("expected"));
+        double missed = Math.abs(asTrained.get("trained").doubleValue() - 0.4);
+        assertTrue(missed > 0.02, "missed by " + missed);
+        ObjectNode landed = prune(request(training, MaskPruning.Landing.ON_TARGET, WidthRule.FREE, true), "landed");
+        assertEquals(asTrained.get("trained"), landed.at("/sparsity/trained"));
+        assertEquals(0.4, landed.at("/sparsity/expected").doubleValue(), 1e-6);
+        assertEquals(0.4, landed.at("/sparsity/realised").doubleValue(), 0.08);
+        assertTrue(landed.get("notices").get(0).textValue().startsWith("training ended at an expected sparsity of"));
     }
 
     /// Base and adapters apart, for a fine-tuning to go on with.
