@@ -9,23 +9,29 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import espalier.engine.adapt.LoraFactors;
+import espalier.engine.adapt.LoraModule;
 import espalier.engine.adapt.LoraSettings;
 import espalier.engine.adapt.LoraState;
 import espalier.engine.gates.DeterministicMask;
+import espalier.engine.gates.GateLayout;
 import espalier.engine.gates.GateSettings;
 import espalier.engine.gates.GateSparsity;
+import espalier.engine.gates.GateTraining;
 import espalier.engine.gates.HardConcrete;
+import espalier.engine.gates.InitialGates;
 import espalier.engine.gates.WidthRule;
 import espalier.engine.model.Batch;
 import espalier.engine.model.HostCopy;
 import espalier.engine.model.LayerRange;
 import espalier.engine.model.ModelFolder;
+import espalier.engine.model.ModelShape;
 import espalier.engine.model.Pass;
 import espalier.engine.model.Site;
 import espalier.engine.testing.RandomModel;
 import espalier.engine.train.RunRecord;
 import espalier.engine.train.RunState;
 import espalier.engine.train.TrainingWatch;
+import espalier.engine.weights.LayerShape;
 import espalier.engine.weights.StoredType;
 import espalier.kernels.Backends;
 import espalier.kernels.Ops;
@@ -33,6 +39,7 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
@@ -307,6 +314,22 @@ class MaskTrainingTest {
                         IllegalArgumentException.class, () -> MaskTraining.check(Runs.SHAPE, request, state))
                 .getMessage();
         assertTrue(message.startsWith(begins), message);
+    }
+
+    /// compresso.md check 12: adapters, gates and two multipliers of LLaMA-7B.
+    @Test
+    void trainsAsManyValuesAsTheRelease() {
+        ModelShape llama = new ModelShape(
+                32_000, 4096, Collections.nCopies(32, LayerShape.uniform(32, 32, 128, 11_008)), false,
+                ModelShape.Biases.NONE, 1e-6, 10_000, 2048);
+        LoraSettings settings = LoraSettings.of(8, 8, 0, Runs.LORA.targets());
+        long adapters = settings.modules(llama).stream().mapToLong(LoraModule::parameters).sum();
+        GateLayout layout = new GateLayout(llama, GateSettings.standard(32));
+        GateTraining gates = new GateTraining(
+                layout, InitialGates.RELEASED, Runs.nutePrune(0.5, 100, 50).gateTraining());
+        assertEquals(4_194_304, adapters);
+        assertEquals(357_376, gates.size());
+        assertEquals(2, gates.state().multipliers().values().length);
     }
 
     @Test
