@@ -46,7 +46,7 @@ class RunProcessTest {
     }
 
     private static RunFolder open(Path out) throws IOException {
-        return RunFolder.open(out, RunFolderTest.config(8, 1), Opening.RESUME);
+        return RunFolder.open(out, RunFolderCase.config(8, 1), Opening.RESUME);
     }
 
     /// Every number of it depends on the step.
@@ -69,7 +69,7 @@ class RunProcessTest {
                 Optional<RunState> last = run.latest();
                 System.out.println("ready");
                 for (long step = last.map(RunState::step).orElse(0L) + 1; ; step++) {
-                    run.append(RunFolderTest.metric(step));
+                    run.append(RunFolderCase.metric(step));
                     run.save(state(step));
                 }
             } catch (CannotWriteException e) {
@@ -134,7 +134,7 @@ class RunProcessTest {
                 while (step < STEPS && !stop.requested()) {
                     step++;
                     weight = weight * 1.7f % 1;
-                    run.append(RunFolderTest.metric(step).put("weight", weight));
+                    run.append(RunFolderCase.metric(step).put("weight", weight));
                     if (step % 3 == 0) {
                         run.save(new RunState(step, Map.of(), List.of(
                                 new RunState.Values("w", 1, 1, new float[] {weight}))));
@@ -207,7 +207,7 @@ class RunProcessTest {
             awaitReady(process);
             for (Opening opening : Opening.values()) {
                 var e = assertThrows(
-                        IOException.class, () -> RunFolder.open(out, RunFolderTest.config(8, 1), opening));
+                        IOException.class, () -> RunFolder.open(out, RunFolderCase.config(8, 1), opening));
                 assertEquals("the run at " + out + " is in use by process " + process.pid(), e.getMessage());
             }
         } finally {
@@ -250,7 +250,7 @@ class RunProcessTest {
             Path small = disk.resolve("x");
             try (RunFolder run = open(small)) {
                 run.save(state(1));
-                run.append(RunFolderTest.metric(1));
+                run.append(RunFolderCase.metric(1));
                 Files.write(disk.resolve("other"), new byte[1_500_000]);
                 var e = assertThrows(CannotWriteException.class, () -> run.save(state(2)));
                 assertEquals(
@@ -267,7 +267,7 @@ class RunProcessTest {
                 assertThrows(IOException.class, () -> Files.write(disk.resolve("other"), new byte[5_000_000]));
                 var e = assertThrows(CannotWriteException.class, () -> {
                     for (int step = 2; step < 1_000_000; step++) {
-                        run.append(RunFolderTest.metric(step));
+                        run.append(RunFolderCase.metric(step));
                     }
                 });
                 assertEquals(

@@ -39,7 +39,7 @@ class RunPublisherTest {
             Map.of("config.json", "other", "model-1.safetensors", "other", "model-2.safetensors", "other");
 
     private RunFolder open() throws IOException {
-        return RunFolder.open(out, RunFolderTest.config(8, 1), Opening.RESUME);
+        return RunFolder.open(out, RunFolderCase.config(8, 1), Opening.RESUME);
     }
 
     private static Path build(RunFolder run, Map<String, String> files) throws IOException {
@@ -145,7 +145,7 @@ class RunPublisherTest {
     @Test
     void aFailureNamesTheTarget() throws IOException {
         try (RunFolder run = open()) {
-            run.save(RunFolderTest.state(3));
+            run.save(RunFolderCase.state(3));
             Path result = build(run, NEW);
             Files.createDirectories(out.resolve("config.json/not empty"));
             var e = assertThrows(CannotWriteException.class, () -> run.publish(result));
