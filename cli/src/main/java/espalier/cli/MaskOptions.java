@@ -178,8 +178,9 @@ final class MaskOptions {
         return new GateTraining.Rates(rate, multiplierRate != null ? multiplierRate : usualMultiplierRate(steps));
     }
 
-    /// Nothing leaves before the multipliers outweigh what the task loses by it. Both tiny models and the release's
-    /// LLaMA-7B (l0-masks.md, section 11) needed between 100 and 200, which 0.1 a step reaches in 2000 steps.
+    /// Nothing leaves before the multipliers outweigh what the task loses by it: on stories260k at about 170 to 250
+    /// (`docs/results/methods-2026-11-30.md`), and the release's logs of LLaMA-7B end near 190 (l0-masks.md, section 11).
+    /// 0.1 a step comes there in 2000 steps. How far a model needs is its own matter, so this is a beginning.
     static double usualMultiplierRate(long steps) {
         return RELEASED_MULTIPLIER_RATE * Math.max(1, (double) MULTIPLIER_STEPS / steps);
     }
