@@ -1,6 +1,5 @@
 package espalier.bench;
 
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import espalier.engine.adapt.LoraFactors;
 import espalier.engine.adapt.LoraState;
 import espalier.engine.gates.GateLayout;
@@ -21,7 +20,6 @@ import espalier.engine.train.Example;
 import espalier.engine.train.Examples;
 import espalier.engine.train.LearningRate;
 import espalier.engine.train.RunRecord;
-import espalier.engine.train.RunState;
 import espalier.engine.train.TrainingSettings;
 import espalier.engine.train.TrainingWatch;
 import java.io.IOException;
@@ -111,11 +109,11 @@ final class NutePruneRun implements MeasuredRun {
     /// The first step's time has the preparation of the run in it.
     @Override
     public void run(int repeats, Watch watch) throws IOException {
-        InMemory record = new InMemory();
+        RunRecord record = RunRecord.inMemory();
         int[] few = Arrays.copyOf(samples[0], Math.min(FIRST_TOKENS, samples[0].length));
         MaskTraining.Trained first = MaskTraining.run(
                 folder, request(new int[][] {few}, 1), record, SnapshotStore.inMemory(), TrainingWatch.NONE);
-        record.state = drawn.in(record.state);
+        record.save(drawn.in(record.latest().orElseThrow()));
         Times times = new Times(watch);
         MaskTraining.Trained last = MaskTraining.run(
                 folder, request(samples, 1L + repeats), record, SnapshotStore.inMemory(), times);
@@ -141,24 +139,6 @@ final class NutePruneRun implements MeasuredRun {
         if (!(Math.abs(expected - drawn.expected()) <= MOST_DRIFT)) {
             throw new AssertionError("expected sparsity went from %s to %s".formatted(drawn.expected(), expected));
         }
-    }
-
-    /// Keeps the last state.
-    private static final class InMemory implements RunRecord {
-        private RunState state;
-
-        @Override
-        public Optional<RunState> latest() {
-            return Optional.ofNullable(state);
-        }
-
-        @Override
-        public void save(RunState saved) {
-            state = saved;
-        }
-
-        @Override
-        public void append(ObjectNode metrics) {}
     }
 
     /// Tells how long it was since the step before.

@@ -212,7 +212,7 @@ final class DemoCommand extends JobCommand {
     /// @return the model before the recovery, with the adapters that were trained beside masks
     private Path pruned(Path files, Ops ops) throws IOException {
         Path base = RunFolder.baseFolder(out);
-        Path adapter = base.resolve(MaskRun.ADAPTER);
+        Path adapter = base.resolve(PeftAdapter.FOLDER);
         if (!Files.exists(adapter)) {
             return base;
         }

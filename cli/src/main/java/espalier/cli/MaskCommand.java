@@ -209,7 +209,7 @@ abstract class MaskCommand extends PruneJob {
     final AdapterTraining recoveryAfter(MaskRun masked) {
         recovery.complete(training);
         usualRecoverySteps(masked.maskedSteps()).ifPresent(recovery::stepsUnlessGiven);
-        Path adapter = RunFolder.baseFolder(out).resolve(MaskRun.ADAPTER);
+        Path adapter = RunFolder.baseFolder(out).resolve(PeftAdapter.FOLDER);
         return new AdapterTraining(
                 terminal(), recovery, recoveryAdapters, Optional.of(recoveryRows(masked.rows())),
                 recoveryData(),

@@ -12,7 +12,6 @@ import espalier.engine.model.ModelShape;
 import espalier.engine.model.Site;
 import espalier.engine.model.StepPlan;
 import espalier.engine.prune.PruningMemory;
-import java.util.Locale;
 import java.util.Optional;
 import java.util.Set;
 import picocli.CommandLine.ITypeConverter;
@@ -21,24 +20,12 @@ import picocli.CommandLine.TypeConversionException;
 
 /// A run that trains masks, as far as its memory depends on it: options of `inspect --plan`.
 final class MaskPlanOptions {
-    /// Methods that train masks.
-    enum Method {
-        /// Without a teacher.
-        COMPRESSO,
-        /// With one.
-        NUTEPRUNE;
-
-        String optionName() {
-            return name().toLowerCase(Locale.ROOT);
-        }
-    }
-
     @Option(
             names = "--method",
             paramLabel = "nuteprune|compresso",
             converter = MethodConverter.class,
             description = "With --plan: what pruning by trained masks would need.")
-    private Method method;
+    private MethodName method;
 
     @Option(names = "--sparsity", paramLabel = "S", description = "With --method: share that leaves, in [0, 1).")
     private Double sparsity;
@@ -86,7 +73,7 @@ final class MaskPlanOptions {
         GateSettings gates = GateSettings.standard(shape.layers().size());
         GateSparsity counted = new GateSparsity(new GateLayout(shape, gates));
         counted.requireReachable(sparsity);
-        MaskMemory memory = new MaskMemory(shape, bytes, gates, adapters(), method == Method.NUTEPRUNE);
+        MaskMemory memory = new MaskMemory(shape, bytes, gates, adapters(), method == MethodName.NUTEPRUNE);
         json.put("method", method.optionName());
         json.put("sparsity", sparsity);
         json.put("batch", sequences);
@@ -119,16 +106,13 @@ final class MaskPlanOptions {
         return result;
     }
 
-    static final class MethodConverter implements ITypeConverter<Method> {
+    static final class MethodConverter implements ITypeConverter<MethodName> {
         @Override
-        public Method convert(String value) {
-            for (Method method : Method.values()) {
-                if (method.optionName().equals(value)) {
-                    return method;
-                }
-            }
-            throw new TypeConversionException(
-                    "'" + value + "' is not a method that trains masks; there are compresso and nuteprune");
+        public MethodName convert(String value) {
+            return MethodName.named(value)
+                    .filter(method -> method != MethodName.LLM_PRUNER)
+                    .orElseThrow(() -> new TypeConversionException("'" + value
+                            + "' is not a method that trains masks; there are compresso and nuteprune"));
         }
     }
 }

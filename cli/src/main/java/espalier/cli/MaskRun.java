@@ -6,6 +6,7 @@ import espalier.cli.report.MaskReport;
 import espalier.cli.report.Report;
 import espalier.cli.report.Run;
 import espalier.engine.adapt.LoraState;
+import espalier.engine.adapt.PeftAdapter;
 import espalier.engine.masked.MaskPruning;
 import espalier.engine.masked.MaskTraining;
 import espalier.engine.model.ModelFolder;
@@ -41,9 +42,6 @@ record MaskRun(
         long maskedSteps,
         MaskPruning.Request request)
         implements Recovery.SmallerModel {
-    /// Folder of adapters, in that of a model.
-    static final String ADAPTER = "adapter";
-
     @Override
     public RunConfig origin(ModelFolder dense) {
         return MaskPruning.configuration(dense, request, data.described());
@@ -85,7 +83,7 @@ record MaskRun(
 
     @Override
     public Optional<Path> adapter(Path base) {
-        return request.training().adapters().map(_ -> base.resolve(ADAPTER));
+        return request.training().adapters().map(_ -> base.resolve(PeftAdapter.FOLDER));
     }
 
     /// Makes a model that nothing follows.

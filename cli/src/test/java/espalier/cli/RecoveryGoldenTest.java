@@ -118,7 +118,7 @@ class RecoveryGoldenTest {
 
         @Override
         public Optional<Path> adapter(Path base) {
-            return Optional.of(base.resolve(MaskRun.ADAPTER));
+            return Optional.of(base.resolve(PeftAdapter.FOLDER));
         }
     }
 
@@ -141,7 +141,7 @@ class RecoveryGoldenTest {
                 shape -> LoraState.initial(
                         shape, LoraSettings.of(2, 4, 0, Set.of(Site.Q_PROJ, Site.V_PROJ)), 1),
                 true, MEMORY);
-        Path adapter = RunFolder.baseFolder(out).resolve(MaskRun.ADAPTER);
+        Path adapter = RunFolder.baseFolder(out).resolve(PeftAdapter.FOLDER);
         AdapterTraining recovery = new AdapterTraining(
                 terminal, options, adapters, Optional.empty(), List.of(rows),
                 shape -> PeftAdapter.read(adapter, shape).state().withTargets(adapters.sites(), options.seed),

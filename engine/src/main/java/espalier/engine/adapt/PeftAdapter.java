@@ -29,6 +29,8 @@ import java.util.Set;
 /// @param baseModel name or path of the model, as the configuration has it; empty where it has none
 /// @param state the adapters
 public record PeftAdapter(String baseModel, LoraState state) {
+    /// Name of such a folder beside the model that its adapters belong to or came from.
+    public static final String FOLDER = "adapter";
     /// The file of the values.
     public static final String TENSORS = "adapter_model.safetensors";
     private static final String PREFIX = "base_model.model.";

@@ -7,7 +7,8 @@
 ///   backward; [InitialGates] are their first log-alphas.
 /// - [GateSparsity] is the expected and the realised sparsity; [Lagrangian] and [SparsitySchedule] make it a
 ///   constraint.
-/// - [DeterministicMask] is the mask outside training, of widths by a [WidthRule].
+/// - [DeterministicMask] is the mask outside training, of widths by a [WidthRule]; [TargetShift] moves gates that ended
+///   beside their target onto it.
 /// - A [GateMask] has a value per gate; its [MaskValues] are what a pass multiplies by (`espalier.engine.model.Gates`).
 /// - [GateState] is what a run goes on from.
 ///

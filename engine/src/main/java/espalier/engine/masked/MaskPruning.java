@@ -34,7 +34,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
 import java.util.TreeMap;
 import java.util.stream.Stream;
 
@@ -43,12 +42,8 @@ import java.util.stream.Stream;
 /// The masks are folded into the weights of a smaller base and the adapters are cut to it, so that the result is a base
 /// with adapters, as it was in training; merging them comes last.
 public final class MaskPruning {
-    private static final String ADAPTER = "adapter";
     /// A change of sparsity that a user should hear of.
     private static final double WORTH_SAYING = 0.01;
-
-    /// Settings that change nothing about the result, as in [espalier.engine.train.Finetuning].
-    private static final Set<String> FREE = Set.of("training.save_every", "model.name", "data.files", "merge");
 
     /// What to do.
     ///
@@ -111,7 +106,7 @@ public final class MaskPruning {
         json.put("merge", request.merge());
         json.put("prompt", request.prompt().map(ModelPrompt::style).orElse("none"));
         RunDescription.putMachine(json, base.model().ops(), request.program());
-        return new RunConfig(json, FREE);
+        return new RunConfig(json, RunDescription.FREE);
     }
 
     /// Trains, from the beginning or from where the run was left, and writes the result.
@@ -150,7 +145,7 @@ public final class MaskPruning {
     private static boolean isPublished(Path out, Request request, ObjectNode result) throws IOException {
         boolean isMerged = result.path("merged").booleanValue();
         boolean hasAdapter = request.training().adapters().isEmpty()
-                || Files.exists(out.resolve(ADAPTER).resolve(PeftAdapter.TENSORS));
+                || Files.exists(out.resolve(PeftAdapter.FOLDER).resolve(PeftAdapter.TENSORS));
         return hasAdapter
                 && isMerged == request.merge()
                 && Files.exists(out.resolve("config.json"))
@@ -190,7 +185,7 @@ public final class MaskPruning {
             if (merges) {
                 merge(smaller, adapters.get(), folder, result, ops);
             } else if (adapters.isPresent()) {
-                adapter(run.out(), adapters.get()).write(folder.resolve(ADAPTER), true);
+                adapter(run.out(), adapters.get()).write(folder.resolve(PeftAdapter.FOLDER), true);
             }
             result.put("merged", request.merge());
             result.put("sha256", FileHash.ofWeights(folder));
@@ -219,7 +214,7 @@ public final class MaskPruning {
                 throws IOException {
             try (ModelFolder model = ModelFolder.open(smaller, ops)) {
                 LoraMerge.Written written = LoraMerge.write(model, adapters, new LoraMerge.Request(
-                        folder, writing(), adapter(smaller, adapters).files(ADAPTER + "/"),
+                        folder, writing(), adapter(smaller, adapters).files(PeftAdapter.FOLDER + "/"),
                         Probe.of(model.model().shape())));
                 result.put("merge_difference", written.layerDifference());
             }
@@ -234,7 +229,7 @@ public final class MaskPruning {
         private Map<String, String> settings() {
             Map<String, String> settings = new TreeMap<>();
             settings.put("method", MaskDescription.name(request.training().method()));
-            settings.put("target_sparsity", Double.toString(request.training().sparsity().target()));
+            settings.put("target_sparsity", Double.toString(target()));
             settings.put("steps", Long.toString(request.training().settings().steps()));
             settings.put("seed", Long.toString(request.training().settings().seed()));
             settings.put("model", base.fingerprint());

@@ -3,7 +3,8 @@
 ///
 /// Start at [MaskPruning], which goes from a folder to a smaller one in a run directory. [MaskTraining] is the run
 /// itself: a [espalier.engine.train.Trainer] over a `MaskedLoss`, with `TrainedGates` beside the optimiser of the
-/// adapters. A [MaskMethod] says what is minimised. NutePrune's teachers are [Snapshot]s of the student that a
+/// adapters. A `Student` holds these and the `Task` that it learns by, as a [MaskMethod] says; masks come to the backend
+/// as `UploadedMasks`. NutePrune's teachers are [Snapshot]s of the student that a
 /// [TeacherSchedule] asks for and picks, and a [SnapshotStore] keeps, for a run directory a [SnapshotFolder].
 /// [MaskMemory] tells what a run holds.
 ///

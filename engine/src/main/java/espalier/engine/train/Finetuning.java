@@ -14,17 +14,11 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Optional;
-import java.util.Set;
 
 /// Fine-tuning from a model to a written one: trains adapters in a run directory, merges the best ones into the weights,
 /// and publishes the result around the run directory.
 public final class Finetuning {
-    private static final String ADAPTER = "adapter";
     private static final String MERGE_DIFFERENCE = "merge_difference";
-
-    /// Settings that change nothing about the result: what is learnt from is told by the examples, the model by its
-    /// weights.
-    private static final Set<String> FREE = Set.of("training.save_every", "model.name", "data.files", "merge");
 
     /// What to do.
     ///
@@ -59,7 +53,7 @@ public final class Finetuning {
                 training.optimiser());
         json.put("merge", request.merge());
         RunDescription.putMachine(json, base.model().ops(), request.program());
-        return new RunConfig(json, FREE);
+        return new RunConfig(json, RunDescription.FREE);
     }
 
     /// Trains, from the beginning or from where the run was left, and writes the result.
@@ -97,7 +91,7 @@ public final class Finetuning {
 
     /// @return whether the files that were published are there, with the weights that were written
     private static boolean isPublished(Path out, boolean merged, ObjectNode result) throws IOException {
-        Path adapter = out.resolve(ADAPTER).resolve(PeftAdapter.TENSORS);
+        Path adapter = out.resolve(PeftAdapter.FOLDER).resolve(PeftAdapter.TENSORS);
         boolean complete = Files.exists(adapter)
                 && Files.exists(adapter.resolveSibling("adapter_config.json"))
                 && (!merged || Files.exists(out.resolve("config.json")));
@@ -117,14 +111,14 @@ public final class Finetuning {
             } catch (IOException e) {
                 throw DurableFiles.cannotWrite(folder, e);
             }
-            adapter.write(folder.resolve(ADAPTER), true);
-            result.put("sha256", FileHash.of(folder.resolve(ADAPTER).resolve(PeftAdapter.TENSORS)));
+            adapter.write(folder.resolve(PeftAdapter.FOLDER), true);
+            result.put("sha256", FileHash.of(folder.resolve(PeftAdapter.FOLDER).resolve(PeftAdapter.TENSORS)));
             return;
         }
         LoraMerge.Written written = LoraMerge.write(base, best, new LoraMerge.Request(
                 folder,
                 new CheckpointWriter.Options(request.shardBytes(), true),
-                adapter.files(ADAPTER + "/"),
+                adapter.files(PeftAdapter.FOLDER + "/"),
                 Probe.of(base.model().shape())));
         result.put(MERGE_DIFFERENCE, written.layerDifference());
         result.put("logits_difference", written.logitsDifference());

@@ -12,6 +12,7 @@ import java.nio.ByteBuffer;
 import java.security.MessageDigest;
 import java.util.HexFormat;
 import java.util.Locale;
+import java.util.Set;
 
 /// The parts of a [RunConfig] and of a result that every run has, whatever it trains.
 public final class RunDescription {
@@ -20,6 +21,10 @@ public final class RunDescription {
 
     /// Section of a configuration that says what ran it.
     static final String MACHINE = "machine";
+
+    /// Settings that change nothing about the result: what is learnt from is told by the examples, the model by its
+    /// weights.
+    public static final Set<String> FREE = Set.of("training.save_every", "model.name", "data.files", "merge");
 
     private RunDescription() {}
 

@@ -31,4 +31,26 @@ public interface RunRecord {
         @Override
         public void append(ObjectNode metrics) {}
     };
+
+    /// Keeps the last state as long as the process lives, and no metrics.
+    ///
+    /// @return the record, without a state
+    static RunRecord inMemory() {
+        return new RunRecord() {
+            private Optional<RunState> last = Optional.empty();
+
+            @Override
+            public Optional<RunState> latest() {
+                return last;
+            }
+
+            @Override
+            public void save(RunState state) {
+                last = Optional.of(state);
+            }
+
+            @Override
+            public void append(ObjectNode metrics) {}
+        };
+    }
 }

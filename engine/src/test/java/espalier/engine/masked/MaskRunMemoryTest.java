@@ -2,7 +2,6 @@ package espalier.engine.masked;
 
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import espalier.engine.adapt.LoraSettings;
 import espalier.engine.adapt.LoraState;
 import espalier.engine.gates.GateSettings;
@@ -19,10 +18,7 @@ import espalier.engine.train.AdamW;
 import espalier.engine.train.Example;
 import espalier.engine.train.Examples;
 import espalier.engine.train.LearningRate;
-import espalier.engine.train.RunRecord;
-import espalier.engine.train.RunState;
 import espalier.engine.train.TrainingSettings;
-import espalier.engine.train.TrainingWatch;
 import espalier.engine.weights.LayerShape;
 import espalier.engine.weights.StoredType;
 import espalier.kernels.Backends;
@@ -51,27 +47,6 @@ class MaskRunMemoryTest {
     @TempDir
     Path folder;
 
-    /// Keeps the last state in memory.
-    private static final class Memory implements RunRecord, TrainingWatch {
-        private RunState state;
-        private int taught;
-
-        @Override
-        public Optional<RunState> latest() {
-            return Optional.ofNullable(state);
-        }
-
-        @Override
-        public void save(RunState saved) {
-            state = saved;
-        }
-
-        @Override
-        public void append(ObjectNode metrics) {
-            taught += metrics.path("teacher").asInt(-1) >= 0 ? 1 : 0;
-        }
-    }
-
     @ParameterizedTest
     @ValueSource(booleans = {true, false})
     void ofARun(boolean hasTeacher) throws IOException {
@@ -81,7 +56,7 @@ class MaskRunMemoryTest {
                 : new MaskMethod.Compresso(3);
         MaskTraining.Request request = request(method);
         List<Long> held = new ArrayList<>();
-        Memory memory = new Memory();
+        Remembered memory = new Remembered();
         try (Ops ops = Backends.open(Backends.Choice.VECTOR, 2); RandomModel random = new RandomModel(SHAPE, 5)) {
             Ops watched = InterceptedOps.of(ops, matrix -> matrix, workspace -> held.add(workspace.heldBytes()));
             Workload work;
@@ -95,7 +70,7 @@ class MaskRunMemoryTest {
             long all = held.stream().mapToLong(bytes -> Math.max(0, bytes - SMALLEST_BLOCK)).sum();
             long planned = step + parts.get("trained") + parts.getOrDefault("teacher", 0L) + parts.get("live_layer");
             assertTrue(all <= planned, "%,d of %,d: %s".formatted(all, planned, held));
-            assertTrue(!hasTeacher || memory.taught > 0, "a snapshot teaches");
+            assertTrue(!hasTeacher || memory.lines.stream().anyMatch(line -> line.get("teacher").intValue() >= 0), "a snapshot teaches");
         }
     }
 

@@ -28,16 +28,13 @@ import espalier.engine.model.ModelShape;
 import espalier.engine.model.Pass;
 import espalier.engine.model.Site;
 import espalier.engine.testing.RandomModel;
-import espalier.engine.train.RunRecord;
 import espalier.engine.train.RunState;
-import espalier.engine.train.TrainingWatch;
 import espalier.engine.weights.LayerShape;
 import espalier.engine.weights.StoredType;
 import espalier.kernels.Backends;
 import espalier.kernels.Ops;
 import java.io.IOException;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
@@ -71,42 +68,7 @@ class MaskTrainingTest {
         ops.close();
     }
 
-    /// Remembers everything, and asks for a stop after some steps.
-    private static final class Memory implements RunRecord, TrainingWatch {
-        final List<ObjectNode> lines = new ArrayList<>();
-        final List<String> words = new ArrayList<>();
-        RunState state;
-        long stopAfter = Long.MAX_VALUE;
-        private long done;
-
-        @Override
-        public Optional<RunState> latest() {
-            return Optional.ofNullable(state);
-        }
-
-        @Override
-        public void save(RunState saved) {
-            state = saved;
-        }
-
-        @Override
-        public void append(ObjectNode metrics) {
-            lines.add(metrics);
-        }
-
-        @Override
-        public void step(Step step) {
-            done = step.step();
-            words.add(step.beside());
-        }
-
-        @Override
-        public boolean isStopRequested() {
-            return done >= stopAfter;
-        }
-    }
-
-    private MaskTraining.Trained run(MaskTraining.Request request, Memory memory, SnapshotStore store)
+    private MaskTraining.Trained run(MaskTraining.Request request, Remembered memory, SnapshotStore store)
             throws IOException {
         return MaskTraining.run(base, request, memory, store, memory);
     }
@@ -120,7 +82,7 @@ class MaskTrainingTest {
     @Test
     void reachesItsTarget() throws IOException {
         for (MaskMethod method : List.of(new MaskMethod.Compresso(20), MaskMethod.NutePrune.RELEASED)) {
-            Memory memory = new Memory();
+            Remembered memory = new Remembered();
             MaskTraining.Trained trained =
                     run(Runs.request(method, 0.4, 500, 200), memory, SnapshotStore.inMemory());
             assertEquals(0.4, new GateSparsity(trained.layout()).expected(trained.logAlpha()), 0.02);
@@ -134,7 +96,7 @@ class MaskTrainingTest {
     /// compresso.md check 5.
     @Test
     void stagesFollowEachOther() throws IOException {
-        Memory memory = new Memory();
+        Remembered memory = new Remembered();
         run(Runs.request(new MaskMethod.Compresso(3), 0.3, 12, 5), memory, SnapshotStore.inMemory());
         List<String> stages = memory.lines.stream().map(line -> line.get("stage").textValue()).toList();
         assertEquals(
@@ -152,9 +114,9 @@ class MaskTrainingTest {
     /// that begins with it.
     @Test
     void adaptersAloneLeaveGates() throws IOException {
-        Memory after = new Memory();
+        Remembered after = new Remembered();
         run(Runs.request(new MaskMethod.Compresso(3), 0.3, 6, 1), after, SnapshotStore.inMemory());
-        Memory atOnce = new Memory();
+        Remembered atOnce = new Remembered();
         run(Runs.request(new MaskMethod.Compresso(0), 0.3, 6, 1), atOnce, SnapshotStore.inMemory());
         assertEquals(
                 atOnce.lines.getFirst().get("expected_sparsity").doubleValue(),
@@ -169,7 +131,7 @@ class MaskTrainingTest {
         float[] before = HostCopy.logits(base.model(), batch, plain);
         String fingerprint = base.fingerprint();
         MaskTraining.Request request = Runs.nutePrune(0.3, 30, 10);
-        MaskTraining.Trained trained = run(request, new Memory(), SnapshotStore.inMemory());
+        MaskTraining.Trained trained = run(request, new Remembered(), SnapshotStore.inMemory());
         assertArrayEquals(before, HostCopy.logits(base.model(), batch, plain));
         assertEquals(fingerprint, base.fingerprint());
         LoraState initial = request.adapters().orElseThrow();
@@ -185,7 +147,7 @@ class MaskTrainingTest {
     @Test
     void masksAloneHaveNoAdapters() throws IOException {
         MaskTraining.Request request = Runs.masksOnly(Runs.nutePrune(0.4, 600, 150));
-        MaskTraining.Trained trained = run(request, new Memory(), SnapshotStore.inMemory());
+        MaskTraining.Trained trained = run(request, new Remembered(), SnapshotStore.inMemory());
         assertTrue(trained.adapters().isEmpty());
         assertEquals(0.4, new GateSparsity(trained.layout()).expected(trained.logAlpha()), 0.02);
         // Two groups of heads a layer: half of one is a tenth of its attention.
@@ -195,7 +157,7 @@ class MaskTrainingTest {
     /// Snapshots are taken as the sparsity rises, and teach when the student is ten of them further.
     @Test
     void snapshotsTeach() throws IOException {
-        Memory memory = new Memory();
+        Remembered memory = new Remembered();
         SnapshotStore store = SnapshotStore.inMemory();
         MaskTraining.Trained trained = run(Runs.nutePrune(0.3, 400, 200), memory, store);
         assertTrue(trained.snapshots() >= 25, "snapshots: " + trained.snapshots());
@@ -237,7 +199,7 @@ class MaskTrainingTest {
                 return snapshot;
             }
         };
-        Memory memory = new Memory();
+        Remembered memory = new Remembered();
         assertThrows(ArithmeticException.class, () -> run(Runs.nutePrune(0.3, 400, 200), memory, broken));
         int done = memory.lines.size() - 10;
         assertTrue(memory.lines.get(done).has("skipped") && !memory.lines.get(done - 1).has("skipped"));
@@ -257,7 +219,7 @@ class MaskTrainingTest {
         LoraSettings lora = LoraSettings.of(4, 4, 0.1, Set.of(Site.Q_PROJ, Site.UP_PROJ));
         LoraState adapters = LoraState.initial(Runs.SHAPE, lora, 3);
         MaskTraining.Request dropping = Runs.with(request, Optional.of(adapters), request.initialGates());
-        assertTrue(run(dropping, new Memory(), SnapshotStore.inMemory()).outcome().isComplete());
+        assertTrue(run(dropping, new Remembered(), SnapshotStore.inMemory()).outcome().isComplete());
     }
 
     /// A stop at any step, and going on, end at the same bits.
@@ -265,8 +227,8 @@ class MaskTrainingTest {
     void goesOnAsIfItHadNeverStopped() throws IOException {
         for (MaskMethod method : List.of(new MaskMethod.Compresso(5), MaskMethod.NutePrune.RELEASED)) {
             MaskTraining.Request request = Runs.request(method, 0.25, 130, 100);
-            MaskTraining.Trained expected = run(request, new Memory(), SnapshotStore.inMemory());
-            Memory memory = new Memory();
+            MaskTraining.Trained expected = run(request, new Remembered(), SnapshotStore.inMemory());
+            Remembered memory = new Remembered();
             SnapshotStore store = SnapshotStore.inMemory();
             for (long stop : new long[] {1, 3, 7, 64, 65, 101, 129}) {
                 memory.stopAfter = stop;
@@ -287,7 +249,7 @@ class MaskTrainingTest {
     /// What a run cannot go on from is refused before its directory says that it does.
     @Test
     void refusesStatesOfOtherRuns() throws IOException {
-        Memory memory = new Memory();
+        Remembered memory = new Remembered();
         memory.stopAfter = 200;
         MaskTraining.Request request = Runs.nutePrune(0.3, 300, 150);
         run(request, memory, SnapshotStore.inMemory());
@@ -297,7 +259,7 @@ class MaskTrainingTest {
         assertRefused(Runs.nutePrune(0.1, 300, 150), memory.state, "the state has " + snapshots + " snapshots");
         assertRefused(request, without(memory.state, "v.gates.multipliers"),
                 "the saved state has no tensor v.gates.multipliers");
-        Memory other = new Memory();
+        Remembered other = new Remembered();
         other.stopAfter = 3;
         run(Runs.request(new MaskMethod.Compresso(1), 0.3, 10, 5), other, SnapshotStore.inMemory());
         assertRefused(request, other.state, "the saved state has no value teachers.snapshots");
@@ -335,10 +297,10 @@ class MaskTrainingTest {
     @Test
     void seedsDecide() throws IOException {
         MaskTraining.Request request = Runs.nutePrune(0.3, 60, 30);
-        double[] first = run(request, new Memory(), SnapshotStore.inMemory()).logAlpha();
-        assertArrayEquals(first, run(request, new Memory(), SnapshotStore.inMemory()).logAlpha());
+        double[] first = run(request, new Remembered(), SnapshotStore.inMemory()).logAlpha();
+        assertArrayEquals(first, run(request, new Remembered(), SnapshotStore.inMemory()).logAlpha());
         MaskTraining.Request other = Runs.withSeed(request, 8);
-        assertNotEquals(first[0], run(other, new Memory(), SnapshotStore.inMemory()).logAlpha()[0]);
+        assertNotEquals(first[0], run(other, new Remembered(), SnapshotStore.inMemory()).logAlpha()[0]);
     }
 
     @Test
@@ -368,7 +330,7 @@ class MaskTrainingTest {
     @Test
     void aStateOfOtherGatesIsRefused() throws IOException {
         MaskTraining.Request request = Runs.nutePrune(0.3, 6, 2);
-        Memory memory = new Memory();
+        Remembered memory = new Remembered();
         run(request, memory, SnapshotStore.inMemory());
         MaskTraining.check(Runs.SHAPE, request, memory.state);
         GateSettings fewer = new GateSettings(
@@ -383,7 +345,7 @@ class MaskTrainingTest {
     private void assertMessage(String begins, MaskTraining.Request request) {
         String message = assertThrows(
                         IllegalArgumentException.class,
-                        () -> run(request, new Memory(), SnapshotStore.inMemory()))
+                        () -> run(request, new Remembered(), SnapshotStore.inMemory()))
                 .getMessage();
         assertTrue(message.startsWith(begins), message);
     }
