@@ -17,6 +17,7 @@ import java.nio.file.StandardOpenOption;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -180,8 +181,9 @@ class RunFolderTest extends RunFolderCase {
         RunStateFile.write(out.resolve("run/state-000000002.safetensors"), state(2));
         try (RunFolder run = open(Opening.RESUME)) {
             assertEquals(5, run.latest().orElseThrow().step());
+            assertEquals(Set.of("state-000000005.safetensors"), states(run));
             run.save(state(6));
-            assertTrue(Files.notExists(run.path().resolve("state-000000002.safetensors")));
+            assertEquals(Set.of("state-000000006.safetensors"), states(run));
         }
     }
 
@@ -190,7 +192,10 @@ class RunFolderTest extends RunFolderCase {
         unfinished();
         Path state = out.resolve("run/state-000000005.safetensors");
         Files.write(state, new byte[] {1, 2, 3});
+        Path older = out.resolve("run/state-000000002.safetensors");
+        RunStateFile.write(older, state(2));
         var e = assertThrows(CheckpointException.class, () -> open(Opening.RESUME));
+        assertTrue(Files.exists(older), "someone may want to go on from there");
         assertEquals(state + ": has 3 bytes, expected at least 8: the header's length", e.getMessage());
     }
 
@@ -378,5 +383,9 @@ class RunFolderTest extends RunFolderCase {
             run.save(state(1));
         }
         open(Opening.RESUME).close();
+    }
+
+    private static Set<String> states(RunFolder run) throws IOException {
+        return names(run.path()).stream().filter(name -> name.startsWith("state")).collect(Collectors.toSet());
     }
 }

@@ -90,7 +90,8 @@ class RunProcessTest {
     void killsLeaveARunThatGoesOn() throws Exception {
         Random random = new Random(3);
         long step = 0;
-        for (int kill = 0; kill < 6; kill++) {
+        // On a machine that is busy, six may all come before the first step is saved.
+        for (int kill = 0; kill < 6 || step == 0 && kill < 60; kill++) {
             Process process = ChildJvm.start(List.of(), List.of("-XX:TieredStopAtLevel=1"), Loop.class, out.toString());
             try {
                 awaitReady(process);
