@@ -6,7 +6,7 @@
 Each run is one `./espalier prune` and one `perplexity` for each text; runs that are in the results already are not repeated.
 All methods see the same number of tokens: --steps times --batch times --length, divided among their stages. A development tool.
 """
-import argparse, concurrent.futures, json, math, os, shutil, statistics, subprocess, sys, tempfile, time
+import argparse, concurrent.futures, json, math, os, shutil, statistics, subprocess, tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 p = argparse.ArgumentParser()
@@ -85,25 +85,30 @@ def runs():
 
 
 def espalier(*arguments):
+    """What a command says, and the seconds of processor time that it took."""
     command = [args.java, "--add-modules", "jdk.incubator.vector", "-XX:+UseSerialGC", "-jar", args.jar, *arguments, "--json"]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    if done.returncode != 0:
-        raise RuntimeError(" ".join(arguments) + "\n" + done.stderr[-2000:])
-    return json.loads(done.stdout)
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        started = subprocess.Popen(command, stdout=out, stderr=err)
+        _, status, usage = os.wait4(started.pid, 0)
+        started.returncode = os.waitstatus_to_exitcode(status)
+        out.seek(0)
+        err.seek(0)
+        if started.returncode != 0:
+            raise RuntimeError(" ".join(arguments) + "\n" + err.read()[-2000:])
+        return json.load(out), usage.ru_utime + usage.ru_stime
 
 
 def perplexity(model, file):
     return espalier("perplexity", "--model", model, "--data", file, "--window", str(args.length),
-                    f"--windows={args.windows}", "--threads=1")["perplexity"]
+                    f"--windows={args.windows}", "--threads=1")[0]["perplexity"]
 
 
 def one(name, seed, options):
     folder = tempfile.mkdtemp(prefix="methods-")
     try:
         out = folder + "/x"
-        start = time.time()
-        made = espalier("prune", "--model", args.model, "--out", out, "--threads=1", *options)
-        row = dict(name=name, seed=seed, seconds=time.time() - start, sparsity=made.get("sparsity"),
+        made, seconds = espalier("prune", "--model", args.model, "--out", out, "--threads=1", *options)
+        row = dict(name=name, seed=seed, seconds=seconds, sparsity=made.get("sparsity"),
                    removed=made.get("prunable_removed"), parameters=made["parameters_after"],
                    tokens=made.get("tokens", 0) + made.get("recovery", {}).get("tokens", 0), kept=made.get("kept"),
                    teachers=made.get("teachers"), skipped=made.get("skipped_steps"), options=options)
@@ -125,7 +130,7 @@ def table(path):
     rows = [json.loads(line) for line in open(path)]
     names = list(dict.fromkeys(row["name"] for row in rows))
     keys = list(rows[0]["perplexity"])
-    print("| method | seeds | prunable removed | parameters | tokens | " + " | ".join(keys) + " | seconds |")
+    print("| method | seeds | prunable removed | parameters | tokens | " + " | ".join(keys) + " | CPU seconds |")
     print("|---|---|---|---|---|" + "---|" * len(keys) + "---|")
     for name in names:
         mine = [row for row in rows if row["name"] == name]
@@ -144,7 +149,7 @@ def main():
         done = {(row["name"], row["seed"]) for row in map(json.loads, open(args.out))}
     if ("dense", 0) not in done and not args.only:
         with open(args.out, "a") as out:
-            shape = espalier("inspect", args.model)
+            shape, _ = espalier("inspect", args.model)
             out.write(json.dumps(dict(name="dense", seed=0, seconds=0, removed=0, parameters=shape["parameters"], tokens=0,
                                       perplexity={key: perplexity(args.model, file) for key, file in texts().items()})) + "\n")
     todo = [run for run in runs() if run[:2] not in done and (not args.only or run[0].startswith(args.only))]
