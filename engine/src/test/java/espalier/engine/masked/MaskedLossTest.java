@@ -19,7 +19,6 @@ import espalier.engine.model.Pass;
 import espalier.engine.testing.RandomModel;
 import espalier.engine.train.Examples;
 import espalier.engine.train.Objective;
-import espalier.engine.train.RunState;
 import espalier.kernels.Backends;
 import espalier.kernels.Ops;
 import espalier.kernels.Tensor;
@@ -27,9 +26,7 @@ import espalier.kernels.Workspace;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -153,11 +150,13 @@ class MaskedLossTest {
     }
 
     private static void shift(TrainedGates gates, int gate, double change) {
-        Map<String, String> values = new HashMap<>();
-        List<RunState.Values> tensors = new ArrayList<>();
-        gates.addTo(values, tensors);
-        RunState.Values.byName(tensors).get("gates.log_alpha")[gate] += (float) change;
-        gates.restore(new RunState(0, values, tensors));
+        double[] now = gates.logAlpha();
+        float[] logAlpha = new float[now.length];
+        for (int i = 0; i < now.length; i++) {
+            logAlpha[i] = (float) now[i];
+        }
+        logAlpha[gate] += (float) change;
+        Runs.setLogAlpha(gates, logAlpha);
     }
 
     private static final MaskValues NO_MASK = new MaskValues(List.of(), List.of(), new float[0]);

@@ -13,11 +13,14 @@ import espalier.engine.train.AdamW;
 import espalier.engine.train.Example;
 import espalier.engine.train.Examples;
 import espalier.engine.train.LearningRate;
+import espalier.engine.train.RunState;
 import espalier.engine.train.TrainingSettings;
 import espalier.engine.weights.LayerShape;
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 
@@ -90,5 +93,13 @@ final class Runs {
                         settings.evalEvery(), settings.saveEvery()),
                 request.learningRate(), request.optimiser(), request.training(), request.validation(),
                 request.memory());
+    }
+
+    static void setLogAlpha(TrainedGates gates, float[] logAlpha) {
+        Map<String, String> values = new HashMap<>();
+        List<RunState.Values> tensors = new ArrayList<>();
+        gates.addTo(values, tensors);
+        System.arraycopy(logAlpha, 0, RunState.Values.byName(tensors).get("gates.log_alpha"), 0, logAlpha.length);
+        gates.restore(new RunState(0, values, tensors));
     }
 }
