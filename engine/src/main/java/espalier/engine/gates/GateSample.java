@@ -27,7 +27,7 @@ public final class GateSample {
         return of(layout, logAlpha, uniforms);
     }
 
-    /// The gates of given uniform draws, each in (0, 1). Enabling gates are rounded to 0 below a half and to 1 from it.
+    /// The gates of given uniform draws, each in (0, 1). Enabling gates are rounded.
     static GateSample of(GateLayout layout, double[] logAlpha, double[] uniforms) {
         layout.check("log-alpha", logAlpha);
         double[] gates = new double[layout.size()];
@@ -36,7 +36,7 @@ public final class GateSample {
             for (int i = block.offset(); i < block.end(); i++) {
                 double concrete = HardConcrete.concrete(uniforms[i], logAlpha[i]);
                 double gate = HardConcrete.gate(concrete);
-                gates[i] = block.family().isEnabling() ? (gate < 0.5 ? 0 : 1) : gate;
+                gates[i] = block.family().isEnabling() ? GatedHalf.rounded(gate) : gate;
                 slopes[i] = HardConcrete.gateSlope(concrete);
             }
         }

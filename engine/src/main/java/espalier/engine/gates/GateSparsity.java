@@ -15,8 +15,12 @@ import java.util.stream.IntStream;
 ///
 /// With `K` kept hidden channels, `headDim (2 q + 2)` elements per hidden channel and group of `q` query heads, and 3
 /// per FFN channel, a layer keeps `K (sum over groups + sum over channels)`. Families are independent, so the same
-/// polynomial gives the expectation from keep probabilities, those of enabling gates included, and a mask's size from
-/// its zeros.
+/// polynomial gives the expectation from keep probabilities and a mask's size from its zeros.
+///
+/// An enabling gate counts with its keep probability rounded to 0 or 1, straight through for gradients (l0-masks.md
+/// §8). So the expectation is that of the mask outside training, whose enabling gates are open from the same point on,
+/// and units under a closed one are not pressed to leave before it opens: nothing has told them apart until then.
+/// NutePrune's release rounds these where hidden channels have gates, as they have by default, and not elsewhere.
 ///
 /// Constant are layers without gates and, where query heads leave one by one, the key and value projections that
 /// several heads share, which hidden gates do not touch either: such a head costs `2 headDim`, one with a key/value
@@ -130,7 +134,7 @@ public final class GateSparsity {
     }
 
     /// @param logAlpha one per gate, finite
-    /// @return `[gates]`, d expected / d logAlpha
+    /// @return `[gates]`, d expected / d logAlpha; for enabling gates as if they were not rounded
     public double[] expectedGradient(double[] logAlpha) {
         double[] values = keep(logAlpha);
         double kept = keptHidden(values);
@@ -173,7 +177,8 @@ public final class GateSparsity {
         return cost / 2 * layout.model().hidden() / parameters;
     }
 
-    /// @return the most that [#expected] reaches, every log-alpha at an end of its range
+    /// @return the most that [#expected] reaches, every log-alpha at an end of its range; enabling gates open, which
+    ///     training may always come to, however they began
     public double maximum() {
         double[] logAlpha = layout.filled(HardConcrete.MIN_LOG_ALPHA);
         for (GateBlock block : layout.blocks()) {
@@ -196,7 +201,13 @@ public final class GateSparsity {
 
     private double[] keep(double[] logAlpha) {
         layout.check("log-alpha", logAlpha);
-        return Arrays.stream(logAlpha).map(HardConcrete::keep).toArray();
+        double[] keep = Arrays.stream(logAlpha).map(HardConcrete::keep).toArray();
+        for (GateBlock block : layout.blocks()) {
+            if (block.family().isEnabling()) {
+                keep[block.offset()] = GatedHalf.rounded(keep[block.offset()]);
+            }
+        }
+        return keep;
     }
 
     private double keptHidden(double[] values) {

@@ -15,6 +15,15 @@ record GatedHalf(GateFamily family, int layer, Optional<GateBlock> units, Option
         return enabling.map(gate -> values[gate.offset()]).orElse(1.0);
     }
 
+    /// What an enabling gate, or its keep probability, counts as in the forward. The backward passes straight through,
+    /// as if nothing were rounded (l0-masks.md §8).
+    ///
+    /// @param enabling in `[0, 1]`
+    /// @return 0 below a half, 1 from it on
+    static double rounded(double enabling) {
+        return enabling < 0.5 ? 0 : 1;
+    }
+
     /// What a unit's gate amounts to under the enabling gate, `1 - g (1 - z)`. So written it is exactly `z` where `g`
     /// is 1, and 1 where `g` is 0.
     ///
