@@ -16,13 +16,15 @@ public final class TargetShift {
     /// @param layout the gates
     /// @param logAlpha one per gate, finite
     /// @param target expected sparsity that is wanted, reachable
-    /// @return log-alphas that expect it; the same if these expect less than half of it
+    /// @return log-alphas that expect it; the same if these expect less than half of it, or if no shift would, as
+    ///     gates over layers are closed
     public static double[] to(GateLayout layout, double[] logAlpha, double target) {
         GateSparsity sparsity = new GateSparsity(layout);
-        if (sparsity.expected(logAlpha) < LEAST * target) {
+        double closing = -MOST;
+        boolean isToldApart = sparsity.expected(logAlpha) >= LEAST * target;
+        if (!isToldApart || sparsity.expected(moved(layout, logAlpha, closing)) < target) {
             return logAlpha;
         }
-        double closing = -MOST;
         double opening = MOST;
         for (int i = 0; i < HALVINGS; i++) {
             double middle = (closing + opening) / 2;

@@ -5,6 +5,9 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import espalier.engine.gates.GateSettings.Enabling;
+import espalier.engine.gates.GateSettings.HeadUnit;
+import espalier.engine.model.LayerRange;
 import espalier.engine.model.ModelShape;
 import espalier.engine.weights.LayerShape;
 import espalier.kernels.Philox;
@@ -47,6 +50,29 @@ class TargetShiftTest {
     void gatesThatHardlyMovedStay() {
         double[] initial = InitialGates.RELEASED.logAlpha(LAYOUT, 1);
         assertSame(initial, TargetShift.to(LAYOUT, initial, 0.3));
+    }
+
+    /// Gates over layers stay where they are: units under open ones make the target, or, if these are too few, nothing
+    /// is moved.
+    @Test
+    void closedLayersStayDense() {
+        GateLayout layout = new GateLayout(LAYOUT.model(), new GateSettings(
+                true, true, false, HeadUnit.GROUP, Enabling.LAYER, new LayerRange(0, 3)));
+        double[] trained = layout.filled(1);
+        GateBlock closed = layout.block(GateFamily.LAYER, 1).orElseThrow();
+        trained[closed.offset()] = -3;
+        double before = new GateSparsity(layout).expected(trained);
+        assertEquals(2.0 / 3 * (1 - HardConcrete.keep(1)), before, 1e-12);
+        double[] moved = TargetShift.to(layout, trained, 0.08);
+        assertEquals(0.08, new GateSparsity(layout).expected(moved), 1e-9);
+        for (int layer = 0; layer < 3; layer++) {
+            int gate = layout.block(GateFamily.LAYER, layer).orElseThrow().offset();
+            assertEquals(trained[gate], moved[gate]);
+        }
+        double[] one = layout.filled(-3);
+        one[layout.block(GateFamily.LAYER, 0).orElseThrow().offset()] = 1;
+        assertEquals(1.0 / 3 * (1 - HardConcrete.keep(-3)), new GateSparsity(layout).expected(one), 1e-12);
+        assertSame(one, TargetShift.to(layout, one, 0.35), "one layer of three cannot");
     }
 
     @Test
