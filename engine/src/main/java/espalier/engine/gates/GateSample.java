@@ -1,6 +1,8 @@
 package espalier.engine.gates;
 
 import espalier.kernels.Philox;
+import java.util.Set;
+import java.util.stream.Collectors;
 
 /// One draw of all gates, with what their log-alphas need of it for the backward.
 public final class GateSample {
@@ -46,6 +48,17 @@ public final class GateSample {
     /// @return the gates
     public GateMask mask() {
         return mask;
+    }
+
+    /// Under the gate of a layer that this draw trains even values at 0 need their gradients, of which that gate's is a
+    /// sum (l0-masks.md §8). Everywhere else they reach no log-alpha.
+    ///
+    /// @return the layers under such gates, 0-based
+    public Set<Integer> layersUnderTrainedGates() {
+        return mask.layout().blocks().stream()
+                .filter(block -> block.family().isEnabling() && slopes[block.offset()] != 0)
+                .map(GateBlock::layer)
+                .collect(Collectors.toUnmodifiableSet());
     }
 
     /// The backward of the draw.

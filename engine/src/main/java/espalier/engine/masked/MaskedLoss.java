@@ -27,6 +27,7 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 
 /// What a student under sampled masks minimises: a [Task], on a model that computes nothing for what is masked to 0.
 final class MaskedLoss implements Objective, AutoCloseable {
@@ -82,7 +83,8 @@ final class MaskedLoss implements Objective, AutoCloseable {
                     ? Optional.of(gates.sample(part.step(), part.firstRow()))
                     : Optional.empty();
             Pass role = role(sample, part);
-            LivePass lives = live.begin(role, ws);
+            LivePass lives = live.begin(
+                    role, sample.map(GateSample::layersUnderTrainedGates).orElse(Set.of()), ws);
             Model model = live.model();
             Hidden student = model.forward(batch, lives.pass(), keep, ws);
             Tensor dNormed = ws.take(batch.tokens(), shape().hidden());

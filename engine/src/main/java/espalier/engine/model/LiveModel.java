@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import java.util.stream.IntStream;
 
 /// A model that computes nothing for heads and FFN channels whose gate is exactly 0.
@@ -15,7 +16,7 @@ import java.util.stream.IntStream;
 /// The rows and columns that live are copied out of a layer's frozen weights when the pass comes to it, which costs as
 /// much as reading them, and the one forward and backward run on narrower shapes. A key/value head is left out when no
 /// live query head reads it. What a pass gives is the same but for the order of sums, except that gates at 0 get no
-/// gradient: none would reach their log-alpha (l0-masks.md §5).
+/// gradient: none would reach their log-alpha (l0-masks.md §5). Where one is wanted all the same, the layer runs whole.
 ///
 /// One object serves all steps, and teacher and student by turns; it holds the copies of one layer. A block of a layer
 /// of which less than [#LEAST_DEAD] is at 0 runs whole, on the weights it has, packed or not.
@@ -78,12 +79,23 @@ public final class LiveModel implements AutoCloseable {
     ///     if there is dropout on what a trained adapter of o_proj or down_proj reads: its masks belong to columns that
     ///     move
     public LivePass begin(Pass pass, Workspace ws) {
+        return begin(pass, Set.of(), ws);
+    }
+
+    /// The same with layers of which nothing is left out.
+    ///
+    /// @param pass as in [#begin(Pass, Workspace)]
+    /// @param wholeLayers 0-based layers whose gates at 0 get their gradients, too
+    /// @param ws as in [#begin(Pass, Workspace)]
+    /// @return what to run [#model] with
+    public LivePass begin(Pass pass, Set<Integer> wholeLayers, Workspace ws) {
         requireShape("gates", pass.gates());
         requireShape("gate gradients", pass.gateGradients());
         requireFixedColumns(pass);
         List<LiveLayer> next = new ArrayList<>();
         for (int i = 0; i < live.size(); i++) {
-            next.add(pass.gates().skippedLayers().contains(i) ? LiveLayer.WHOLE : liveLayer(i, pass.gates()));
+            boolean isWhole = wholeLayers.contains(i) || pass.gates().skippedLayers().contains(i);
+            next.add(isWhole ? LiveLayer.WHOLE : liveLayer(i, pass.gates()));
         }
         live = next;
         layerIndex = NO_LAYER;

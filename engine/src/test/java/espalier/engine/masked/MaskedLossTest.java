@@ -6,12 +6,19 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import espalier.engine.adapt.LoraState;
+import espalier.engine.gates.GateBlock;
+import espalier.engine.gates.GateLayout;
+import espalier.engine.gates.GateSample;
+import espalier.engine.gates.GateSettings;
+import espalier.engine.gates.GateSettings.Enabling;
+import espalier.engine.gates.GateSettings.HeadUnit;
 import espalier.engine.gates.InitialGates;
 import espalier.engine.gates.MaskValues;
 import espalier.engine.model.Batch;
 import espalier.engine.model.Hidden;
 import espalier.engine.model.HostCopy;
 import espalier.engine.model.Keep;
+import espalier.engine.model.LayerRange;
 import espalier.engine.model.LiveModel;
 import espalier.engine.model.Model;
 import espalier.engine.model.Parameter;
@@ -21,6 +28,7 @@ import espalier.engine.train.Examples;
 import espalier.engine.train.Objective;
 import espalier.kernels.Backends;
 import espalier.kernels.Ops;
+import espalier.kernels.Philox;
 import espalier.kernels.Tensor;
 import espalier.kernels.Workspace;
 import java.io.IOException;
@@ -28,9 +36,13 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 
 /// Losses and gradients of single micro-batches (nuteprune.md §10, checks 3 to 6; l0-masks.md §5 on skipped work).
 class MaskedLossTest {
@@ -98,6 +110,72 @@ class MaskedLossTest {
                 assertEquals(isZero, skipping.gradients.get(last)[i] == 0, "gate " + i);
             }
         }
+    }
+
+    /// Under a gate over a layer that is trained, values at 0 count: its gradient is a sum over them.
+    @ParameterizedTest
+    @EnumSource(names = {"LAYER", "ATTENTION_AND_MLP"})
+    void skippingLeavesTheGradientsOfGatesOverLayers(Enabling enabling) throws IOException {
+        for (MaskMethod method : List.of(new MaskMethod.Compresso(0), MaskMethod.NutePrune.RELEASED)) {
+            MaskTraining.Request request = Runs.with(request(method), layerGates(enabling));
+            Objective.MicroBatch part = part(Runs.examples(3, 12, 5));
+            float[] whole = gateGradients(LiveModel.leavingNothingOut(model), request, part);
+            float[] skipping = gateGradients(new LiveModel(model), request, part);
+            double error = relativeError(skipping, whole);
+            assertTrue(error < 3e-6, "gradients differ by " + error);
+            GateLayout layout = new GateLayout(Runs.SHAPE, request.gates());
+            assertTrue(
+                    enabling(layout).anyMatch(block -> whole[block.offset()] != 0), "a gate over a layer has a gradient");
+        }
+    }
+
+    private static GateSettings layerGates(Enabling enabling) {
+        return new GateSettings(true, true, true, HeadUnit.HEAD, enabling, new LayerRange(0, 3));
+    }
+
+    private static Stream<GateBlock> enabling(GateLayout layout) {
+        return layout.blocks().stream().filter(block -> block.family().isEnabling());
+    }
+
+    private static Objective.MicroBatch part(Examples examples) {
+        return new Objective.MicroBatch(examples, 60, 0, examples.size(), 1.0 / examples.labels());
+    }
+
+    private float[] gateGradients(LiveModel live, MaskTraining.Request request, Objective.MicroBatch part)
+            throws IOException {
+        try (Student student = Student.of(live, request, SnapshotStore.inMemory());
+                MaskedLoss loss = new MaskedLoss(student, request, Keep.ACTIVATIONS, ops.newWorkspace())) {
+            spread(student.gates(), new GateLayout(Runs.SHAPE, request.gates()));
+            loss.train(part);
+            return HostCopy.of(ops, student.gates().gradients().gradient());
+        }
+    }
+
+    /// Log-alphas of which a draw has gates of units at 0, at 1 and between, and gates over layers just below a half, in
+    /// the second layer, and just above.
+    private static void spread(TrainedGates gates, GateLayout layout) {
+        Philox random = new Philox(4, 4);
+        for (GateBlock block : layout.blocks()) {
+            for (int i = block.offset(); i < block.end(); i++) {
+                double wanted = block.family().isEnabling() ? -5 : 4 * random.uniform(i) - 2.5;
+                shift(gates, i, wanted - gates.logAlpha()[i]);
+            }
+        }
+        enabling(layout).forEach(block -> {
+            while (gates.sample(60, 0).mask().gates()[block.offset()] == 0) {
+                shift(gates, block.offset(), 0.05);
+            }
+            shift(gates, block.offset(), block.layer() == 1 ? -0.1 : 0);
+        });
+        GateSample draw = gates.sample(60, 0);
+        assertEquals(Set.of(0, 1, 2), draw.layersUnderTrainedGates());
+        assertTrue(
+                hasZero(draw.mask().values(), 0) || hasZero(draw.mask().values(), 2),
+                "a head is at 0 under a gate that is trained");
+    }
+
+    private static boolean hasZero(MaskValues values, int layer) {
+        return count(values.heads().get(layer), value -> value == 0) > 0;
     }
 
     private interface FloatTest {
