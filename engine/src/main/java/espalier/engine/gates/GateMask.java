@@ -30,6 +30,15 @@ public final class GateMask {
         return values.clone();
     }
 
+    /// @param layer 0-based layer
+    /// @return whether its FFN may be pruned: the gate over it is 1, or there is none. A gate over the whole layer is
+    ///     that of its FFN, too
+    public boolean prunesFfn(int layer) {
+        return layout.halves().stream()
+                .filter(half -> half.family() == GateFamily.FFN && half.layer() == layer)
+                .allMatch(half -> half.enabled(values) > 0);
+    }
+
     /// @return what a pass multiplies by; layers outside the gated range have ones
     public MaskValues values() {
         GateSettings settings = layout.settings();

@@ -13,7 +13,7 @@ import java.util.Map;
 record CrossEntropyTask(LmHead lmHead) implements Task {
     @Override
     public Loss prepare(Objective.MicroBatch part, Workspace ws) {
-        return (dNormed, student, temporary) -> {
+        return (dNormed, student, _, temporary) -> {
             double mean = lmHead.lossBackward(
                             dNormed, student, part.examples().targets(), (float) part.scale(), temporary)
                     .mean();

@@ -88,7 +88,7 @@ final class MaskedLoss implements Objective, AutoCloseable {
             Model model = live.model();
             Hidden student = model.forward(batch, lives.pass(), keep, ws);
             Tensor dNormed = ws.take(batch.tokens(), shape().hidden());
-            Task.Found found = loss.find(dNormed, student, ws);
+            Task.Found found = loss.find(dNormed, student, sample.map(GateSample::mask), ws);
             model.backward(student, dNormed, found.states(), lives.pass(), ws);
             lives.scatterGradients();
             sample.ifPresent(draw ->

@@ -1,5 +1,6 @@
 package espalier.engine.masked;
 
+import espalier.engine.gates.GateMask;
 import espalier.engine.model.Hidden;
 import espalier.engine.model.StateGradients;
 import espalier.engine.train.Objective;
@@ -7,6 +8,7 @@ import espalier.kernels.Tensor;
 import espalier.kernels.Workspace;
 import java.io.IOException;
 import java.util.Map;
+import java.util.Optional;
 
 /// What a student learns in a micro-batch.
 interface Task extends StepNote, AutoCloseable {
@@ -26,9 +28,10 @@ interface Task extends StepNote, AutoCloseable {
         /// @param dNormed `[tokens, hidden]`, =, gradient of the student's final hidden states, of the loss times the
         ///     micro-batch's share of the batch
         /// @param student from its forward
+        /// @param gates the draw that it ran under; empty if it had no masks
         /// @param ws for temporaries
         /// @return the loss
-        Found find(Tensor dNormed, Hidden student, Workspace ws);
+        Found find(Tensor dNormed, Hidden student, Optional<GateMask> gates, Workspace ws);
     }
 
     /// @param share of the micro-batch in its batch, which its loss counts with

@@ -15,6 +15,8 @@ import espalier.engine.adapt.LoraState;
 import espalier.engine.gates.DeterministicMask;
 import espalier.engine.gates.GateLayout;
 import espalier.engine.gates.GateSettings;
+import espalier.engine.gates.GateSettings.Enabling;
+import espalier.engine.gates.GateSettings.HeadUnit;
 import espalier.engine.gates.GateSparsity;
 import espalier.engine.gates.GateTraining;
 import espalier.engine.gates.HardConcrete;
@@ -44,6 +46,8 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /// Whole runs of a small random model: what changes, what stays, and what a stop leaves (compresso.md §9, nuteprune.md
 /// §10).
@@ -243,6 +247,40 @@ class MaskTrainingTest {
                 assertArrayEquals(
                         expected.adapters().get().factors().get(i).b(), actual.adapters().get().factors().get(i).b());
             }
+        }
+    }
+
+    /// Gates over layers that begin closed let a model stay dense until they open; then layers are told apart. Their
+    /// log-alphas are in the state, so that a stop changes nothing.
+    @ParameterizedTest
+    @CsvSource({"LAYER, false", "LAYER, true", "ATTENTION_AND_MLP, false", "ATTENTION_AND_MLP, true"})
+    void gatesOverLayersAreTrainedToo(Enabling enabling, boolean isOpen) throws IOException {
+        GateSettings gates = new GateSettings(true, true, false, HeadUnit.GROUP, enabling, new LayerRange(0, 3));
+        for (MaskMethod method : List.of(new MaskMethod.Compresso(5), MaskMethod.NutePrune.RELEASED)) {
+            MaskTraining.Request plain = Runs.with(Runs.request(method, 0.3, 180, 90), gates);
+            MaskTraining.Request request =
+                    Runs.with(plain, plain.adapters(), new InitialGates(0.01, 0.01, isOpen));
+            Remembered whole = new Remembered();
+            MaskTraining.Trained expected = run(request, whole, SnapshotStore.inMemory());
+            Remembered memory = new Remembered();
+            SnapshotStore store = SnapshotStore.inMemory();
+            for (long stop : new long[] {7, 100}) {
+                memory.stopAfter = stop;
+                assertFalse(run(request, memory, store).outcome().isComplete());
+            }
+            int units = 3 * (2 + 48);
+            assertEquals(
+                    units + 3 * (enabling == Enabling.LAYER ? 1 : 2),
+                    RunState.Values.byName(memory.state.tensors()).get("gates.log_alpha").length);
+            memory.stopAfter = Long.MAX_VALUE;
+            assertArrayEquals(expected.logAlpha(), run(request, memory, store).logAlpha());
+            int first = (int) method.stepsWithoutMasks();
+            double early = whole.lines.get(first + 20).get("expected_sparsity").doubleValue();
+            assertEquals(isOpen, early > 0, "sparsity after 20 steps: " + early);
+            double reached = new GateSparsity(expected.layout()).expected(expected.logAlpha());
+            assertTrue(reached > 0.1, "gates have opened, and units left: " + reached);
+            // Two groups of heads a layer: half of one is a tenth of its attention.
+            assertEquals(reached, realised(expected), 0.08);
         }
     }
 

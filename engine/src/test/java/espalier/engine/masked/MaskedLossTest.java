@@ -6,14 +6,17 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import espalier.engine.adapt.LoraState;
+import espalier.engine.gates.DeterministicMask;
 import espalier.engine.gates.GateBlock;
 import espalier.engine.gates.GateLayout;
+import espalier.engine.gates.GateMask;
 import espalier.engine.gates.GateSample;
 import espalier.engine.gates.GateSettings;
 import espalier.engine.gates.GateSettings.Enabling;
 import espalier.engine.gates.GateSettings.HeadUnit;
 import espalier.engine.gates.InitialGates;
 import espalier.engine.gates.MaskValues;
+import espalier.engine.gates.WidthRule;
 import espalier.engine.model.Batch;
 import espalier.engine.model.Hidden;
 import espalier.engine.model.HostCopy;
@@ -37,11 +40,13 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /// Losses and gradients of single micro-batches (nuteprune.md §10, checks 3 to 6; l0-masks.md §5 on skipped work).
@@ -125,7 +130,8 @@ class MaskedLossTest {
             assertTrue(error < 3e-6, "gradients differ by " + error);
             GateLayout layout = new GateLayout(Runs.SHAPE, request.gates());
             assertTrue(
-                    enabling(layout).anyMatch(block -> whole[block.offset()] != 0), "a gate over a layer has a gradient");
+                    enabling(layout).anyMatch(block -> whole[block.offset()] != 0),
+                    "a gate over a layer has a gradient");
         }
     }
 
@@ -151,8 +157,8 @@ class MaskedLossTest {
         }
     }
 
-    /// Log-alphas of which a draw has gates of units at 0, at 1 and between, and gates over layers just below a half, in
-    /// the second layer, and just above.
+    /// Log-alphas of which a draw has gates of units at 0, at 1 and between, and gates over layers just below a half,
+    /// in the second layer, and just above.
     private static void spread(TrainedGates gates, GateLayout layout) {
         Philox random = new Philox(4, 4);
         for (GateBlock block : layout.blocks()) {
@@ -172,6 +178,7 @@ class MaskedLossTest {
         assertTrue(
                 hasZero(draw.mask().values(), 0) || hasZero(draw.mask().values(), 2),
                 "a head is at 0 under a gate that is trained");
+        assertArrayEquals(new int[] {0, 2}, IntStream.range(0, 3).filter(draw.mask()::prunesFfn).toArray());
     }
 
     private static boolean hasZero(MaskValues values, int layer) {
@@ -201,21 +208,45 @@ class MaskedLossTest {
                     examples, 60, 0, examples.size(), 1.0 / examples.labels());
             loss.train(part);
             float[] gradient = HostCopy.of(ops, student.gates().gradients().gradient());
-            double largest = 0;
-            for (float value : gradient) {
-                largest = Math.max(largest, Math.abs(value));
+            assertSlopes(student, loss, part, gradient);
+        }
+    }
+
+    private static void assertSlopes(Student student, MaskedLoss loss, Objective.MicroBatch part, float[] gradient)
+            throws IOException {
+        double largest = 0;
+        for (float value : gradient) {
+            largest = Math.max(largest, Math.abs(value));
+        }
+        int compared = 0;
+        for (int gate = 0; gate < gradient.length; gate++) {
+            if (Math.abs(gradient[gate]) > largest / 10) {
+                double step = 4e-3;
+                double above = lossWith(student, loss, part, gate, step);
+                double slope = (above - lossWith(student, loss, part, gate, -step)) / (2 * step);
+                assertEquals(slope, gradient[gate], 0.02 * largest, "gate " + gate);
+                compared++;
             }
-            int compared = 0;
-            for (int gate = 0; gate < gradient.length; gate++) {
-                if (Math.abs(gradient[gate]) > largest / 10) {
-                    double step = 4e-3;
-                    double above = lossWith(student, loss, part, gate, step);
-                    double slope = (above - lossWith(student, loss, part, gate, -step)) / (2 * step);
-                    assertEquals(slope, gradient[gate], 0.02 * largest, "gate " + gate);
-                    compared++;
-                }
-            }
-            assertTrue(compared >= 5, "gates compared: " + compared);
+        }
+        assertTrue(compared >= 5, "gates compared: " + compared);
+    }
+
+    /// The same under gates over layers, of which some leave a layer's distance out. These are rounded, and have no
+    /// slope to be compared with ([espalier.engine.gates.GateSampleTest]).
+    @ParameterizedTest
+    @EnumSource(names = {"LAYER", "ATTENTION_AND_MLP"})
+    void gateGradientsUnderGatesOverLayersAreSlopes(Enabling enabling) throws IOException {
+        MaskMethod layersAlone = new MaskMethod.NutePrune(0, 1, TAU, TeacherSettings.RELEASED);
+        MaskTraining.Request request = Runs.with(request(layersAlone), layerGates(enabling));
+        Objective.MicroBatch part = part(Runs.examples(2, 10, 5));
+        try (Student student = Student.of(model, request, SnapshotStore.inMemory());
+                MaskedLoss loss = new MaskedLoss(student, request, Keep.ACTIVATIONS, ops.newWorkspace())) {
+            GateLayout layout = new GateLayout(Runs.SHAPE, request.gates());
+            spread(student.gates(), layout);
+            loss.train(part);
+            float[] gradient = HostCopy.of(ops, student.gates().gradients().gradient());
+            enabling(layout).forEach(block -> gradient[block.offset()] = 0);
+            assertSlopes(student, loss, part, gradient);
         }
     }
 
@@ -246,7 +277,8 @@ class MaskedLossTest {
             Hidden own = model.forward(batch, student, Keep.LAYER_INPUTS, ws);
             Hidden taught = model.forward(batch, teacher, Keep.LAYER_INPUTS, ws);
             Tensor dNormed = ws.take(batch.tokens(), Runs.SHAPE.hidden());
-            return DistillationTask.compare(model, method, own, taught, scale * examples.labels(), dNormed, ws);
+            return DistillationTask.compare(
+                    model, method, own, Optional.empty(), taught, scale * examples.labels(), dNormed, ws);
         }
     }
 
@@ -332,6 +364,68 @@ class MaskedLossTest {
             double found = distil(student, teacher, MaskMethod.NutePrune.RELEASED, examples, 1).terms().get("layers");
             assertEquals(expected, found, 1e-6 * expected);
         }
+    }
+
+    /// nuteprune.md §1: a layer whose FFN's gate, or whose own, is 0 is left out of the sum, the last one too; one
+    /// whose attention alone is dense, or that has no gate over it, is not.
+    @ParameterizedTest
+    @CsvSource({
+        // kind of gates, first gated layer, those closed, layers compared
+        "LAYER, 0, 1:layer, 0 2",
+        "LAYER, 0, 2:layer, 0 1",
+        "LAYER, 1, 1:layer, 0 2",
+        "LAYER, 0, 0:layer 1:layer 2:layer, ''",
+        "ATTENTION_AND_MLP, 0, 1:mlp, 0 2",
+        "ATTENTION_AND_MLP, 0, 1:attention, 0 1 2",
+        "ATTENTION_AND_MLP, 0, 0:attention 0:mlp 2:mlp, 1",
+        "ATTENTION_AND_MLP, 2, 2:attention 2:mlp, 0 1",
+    })
+    void layersThatMayNotBePrunedAreNotCompared(Enabling enabling, int first, String closed, String compared) {
+        GateLayout layout = new GateLayout(Runs.SHAPE, new GateSettings(
+                true, true, false, HeadUnit.GROUP, enabling, new LayerRange(first, 3)));
+        double[] logAlpha = new double[layout.size()];
+        enabling(layout).forEach(block -> {
+            boolean isClosed = List.of(closed.split(" ")).contains(block.layer() + ":" + block.family().label());
+            logAlpha[block.offset()] = isClosed ? -3 : 3;
+        });
+        GateMask gates = DeterministicMask.of(layout, logAlpha, WidthRule.FREE);
+        try (Workspace ws = ops.newWorkspace()) {
+            Pass teacher = Pass.plain(3);
+            Pass student =
+                    Pass.frozen(UploadedMasks.upload(gates.values(), Runs.SHAPE, ops, ws), teacher.adapters());
+            Examples examples = Runs.examples(2, 7, 3);
+            Hidden own = model.forward(examples.batch(), student, Keep.LAYER_INPUTS, ws);
+            Hidden taught = model.forward(examples.batch(), teacher, Keep.LAYER_INPUTS, ws);
+            Tensor dNormed = ws.take(own.normed().rows(), own.normed().cols());
+            MaskMethod.NutePrune layersAlone = new MaskMethod.NutePrune(0, 1, TAU, TeacherSettings.RELEASED);
+            Task.Found found = DistillationTask.compare(
+                    model, layersAlone, own, Optional.of(gates), taught, 1, dNormed, ws);
+            double expected = 0;
+            for (int layer = 0; layer < 3; layer++) {
+                boolean isCompared = List.of(compared.split(" ")).contains(Integer.toString(layer));
+                boolean isLast = layer == 2;
+                double distance = isLast
+                        ? meanSquare(own.normed(), taught.normed())
+                        : meanSquare(own.states().get(layer + 1), taught.states().get(layer + 1));
+                expected += isCompared ? distance : 0;
+                Tensor d = isLast ? dNormed : ws.takeZeros(dNormed.rows(), dNormed.cols());
+                found.states().add(layer + 1, d);
+                long reached = count(HostCopy.of(ops, d), value -> value != 0);
+                assertEquals(isCompared && distance > 0, reached > 0, "gradients of layer " + layer);
+            }
+            assertEquals(expected, found.terms().get("layers"), 1e-6 * expected);
+            assertEquals(expected, found.mean(), 1e-6 * expected);
+        }
+    }
+
+    private double meanSquare(Tensor own, Tensor taught) {
+        float[] a = HostCopy.of(ops, own);
+        float[] b = HostCopy.of(ops, taught);
+        double sum = 0;
+        for (int i = 0; i < a.length; i++) {
+            sum += ((double) a[i] - b[i]) * ((double) a[i] - b[i]);
+        }
+        return sum / a.length;
     }
 
     private double meanWithout(int channel, Tensor own, Tensor taught) {
