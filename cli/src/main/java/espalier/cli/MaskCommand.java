@@ -3,7 +3,6 @@ package espalier.cli;
 import espalier.engine.adapt.LoraState;
 import espalier.engine.adapt.PeftAdapter;
 import espalier.engine.gates.GateSettings;
-import espalier.engine.gates.InitialGates;
 import espalier.engine.masked.MaskMethod;
 import espalier.engine.masked.MaskPruning;
 import espalier.engine.masked.MaskTraining;
@@ -182,7 +181,7 @@ abstract class MaskCommand extends PruneJob {
         MaskTraining.Request request = new MaskTraining.Request(
                 method,
                 gates,
-                InitialGates.RELEASED,
+                masks.initialGates(),
                 masks.schedule(steps, warmupSevenths()),
                 masks.rates(steps),
                 initial,

@@ -7,13 +7,14 @@ import espalier.engine.gates.GateSettings.Enabling;
 import espalier.engine.gates.GateSettings.HeadUnit;
 import espalier.engine.gates.GateSparsity;
 import espalier.engine.gates.GateTraining;
+import espalier.engine.gates.InitialGates;
 import espalier.engine.gates.SparsitySchedule;
 import espalier.engine.gates.WidthRule;
 import espalier.engine.masked.MaskPruning;
 import espalier.engine.model.LayerRange;
 import espalier.engine.model.ModelShape;
 import java.util.Arrays;
-import java.util.Set;
+import java.util.stream.Collectors;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.TypeConversionException;
@@ -80,6 +81,22 @@ final class MaskOptions {
     private HeadUnit unit;
 
     @Option(
+            names = "--layer-gates",
+            paramLabel = "none|layer|attention-mlp",
+            converter = EnablingConverter.class,
+            defaultValue = "none",
+            description = "Train gates that say which layers may lose heads and FFN channels, one a layer, or one for "
+                    + "its attention and one for its FFN; what is under a closed one stays as wide as it is (default: "
+                    + "${DEFAULT-VALUE}).")
+    private Enabling layerGates;
+
+    @Option(
+            names = "--layer-gates-open",
+            description = "Begin with these gates open. Otherwise they begin closed, and heads and FFN channels leave "
+                    + "where one has opened.")
+    private boolean layerGatesOpen;
+
+    @Option(
             names = "--layers",
             paramLabel = "A:B",
             converter = WidthOptions.RangeConverter.class,
@@ -125,7 +142,28 @@ final class MaskOptions {
         if (uniform && layers != null) {
             throw new IllegalArgumentException("--uniform excludes --layers");
         }
+        checkLayerGates();
         widths();
+    }
+
+    private void checkLayerGates() {
+        if (layerGates == Enabling.NONE) {
+            if (layerGatesOpen) {
+                throw new IllegalArgumentException("--layer-gates-open needs --layer-gates layer or attention-mlp");
+            }
+            return;
+        }
+        if (uniform) {
+            throw new IllegalArgumentException("--uniform excludes --layer-gates, which leave some layers wider");
+        }
+        if (!has(GateFamily.HEADS) || !has(GateFamily.FFN)) {
+            throw new IllegalArgumentException("--layer-gates need --mask with heads and ffn, got --mask "
+                    + Arrays.stream(families).map(GateFamily::label).collect(Collectors.joining(",")));
+        }
+    }
+
+    private boolean has(GateFamily family) {
+        return Arrays.asList(families).contains(family);
     }
 
     private static void positive(String option, double value) {
@@ -139,16 +177,21 @@ final class MaskOptions {
     /// @throws IllegalArgumentException if they cannot reach the sparsity, or there are no such layers
     GateSettings gates(ModelShape model) {
         int count = model.layers().size();
-        Set<GateFamily> wanted = Set.copyOf(Arrays.asList(families));
         GateSettings gates = new GateSettings(
-                wanted.contains(GateFamily.HEADS),
-                wanted.contains(GateFamily.FFN),
-                wanted.contains(GateFamily.HIDDEN),
+                has(GateFamily.HEADS),
+                has(GateFamily.FFN),
+                has(GateFamily.HIDDEN),
                 unit,
-                Enabling.NONE,
+                layerGates,
                 layers == null ? new LayerRange(0, count) : WidthOptions.checked("--layers", layers, count));
         new GateSparsity(new GateLayout(model, gates)).requireReachable(sparsity);
         return gates;
+    }
+
+    /// @return what they begin as
+    InitialGates initialGates() {
+        InitialGates released = InitialGates.RELEASED;
+        return new InitialGates(released.dropRate(), released.deviation(), layerGatesOpen);
     }
 
     /// @param steps with masks
@@ -210,6 +253,19 @@ final class MaskOptions {
                 case "head" -> HeadUnit.HEAD;
                 default -> throw new TypeConversionException(
                         "'" + value + "' is not a unit of heads; there are group and head");
+            };
+        }
+    }
+
+    static final class EnablingConverter implements ITypeConverter<Enabling> {
+        @Override
+        public Enabling convert(String value) {
+            return switch (value) {
+                case "none" -> Enabling.NONE;
+                case "layer" -> Enabling.LAYER;
+                case "attention-mlp" -> Enabling.ATTENTION_AND_MLP;
+                default -> throw new TypeConversionException(
+                        "'" + value + "' is not a kind of gates over layers; there are none, layer and attention-mlp");
             };
         }
     }

@@ -108,6 +108,26 @@ class MaskCommandGoldenTest {
                 PruneRuns.config(carrying).at("/espalier/prompt/style").asText(), carrying.toString());
     }
 
+    /// Gates over layers belong to a run: it goes on with those that it began with only.
+    @ParameterizedTest
+    @CsvSource({"nuteprune, ''", "compresso, --no-recover"})
+    void gatesOverLayersBindTheRun(String method, String option) throws IOException {
+        Object[] more = Stream.of("--layer-gates-open", "--json", "--layer-gates", "attention-mlp", option)
+                .filter(word -> !word.equals(""))
+                .toArray();
+        JsonNode json = prune(method, more).json();
+        assertEquals(json.get("parameters_after"), PruneRuns.inspect(out).get("parameters"));
+        JsonNode gates = PruneRuns.JSON.readTree(out.resolve("run/config.json").toFile()).get("gates");
+        assertEquals("attention_and_mlp", gates.get("enabling").textValue());
+        assertTrue(gates.get("initially_enabled").booleanValue());
+        assertTrue(Files.readString(out.resolve("run/report.html")).contains("attention_and_mlp"));
+        Object[] again = Stream.concat(Stream.of("--resume"), Stream.of(more)).toArray();
+        assertEquals(json.get("sha256"), prune(method, again).json().get("sha256"));
+        again[4] = "layer";
+        prune(method, again).refused("the run at " + out + " differs from this command: gates.enabling is layer, was"
+                + " attention_and_mlp; --accept-changes goes on all the same");
+    }
+
     @Test
     void withoutThePromptNoneIsCarried() throws IOException {
         assertEquals(0, prune("compresso", "--no-prompt", "--no-recover").exit());

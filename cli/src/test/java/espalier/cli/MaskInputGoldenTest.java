@@ -110,6 +110,7 @@ class MaskInputGoldenTest {
     @CsvSource({
         "--mask, 'heads,layers', '''layers'' is nothing that gets masks; there are heads, ffn and hidden'",
         "--gqa, one, '''one'' is not a unit of heads; there are group and head'",
+        "--layer-gates, mlp, '''mlp'' is not a kind of gates over layers; there are none, layer and attention-mlp'",
         "--sparsity-schedule, square, '''square'' is not a schedule of the sparsity; there are linear and cubic'",
         "--teacher, none, '''none'' is not a choice of teachers; there are intact, progressive and numerous'",
         "--layers, 3:1, layer range 3:1 ends before it starts",
@@ -159,6 +160,15 @@ class MaskInputGoldenTest {
     @Test
     void optionsThatNeedOrExcludeOthers() throws IOException {
         refused("--uniform excludes --layers", masked("compresso", "--uniform", "--layers", "0:2"));
+        refused(
+                "--uniform excludes --layer-gates, which leave some layers wider",
+                masked("nuteprune", "--uniform", "--layer-gates", "layer"));
+        refused(
+                "--layer-gates need --mask with heads and ffn, got --mask hidden,heads",
+                masked("compresso", "--mask", "hidden,heads", "--layer-gates", "attention-mlp"));
+        refused(
+                "--layer-gates-open needs --layer-gates layer or attention-mlp",
+                masked("nuteprune", "--layer-gates-open"));
         refused(
                 "--sparsity-warmup is 11, expected less than the 10 steps with masks",
                 masked("nuteprune", "--steps", 10, "--sparsity-warmup", 11));

@@ -239,6 +239,25 @@ class MaskSettingsGoldenTest {
                 resolve("nuteprune", "--sparsity", 0.4, "--uniform").request().widths());
     }
 
+    @Test
+    void gatesOverLayers() throws IOException {
+        MaskTraining.Request closed = resolve(
+                        "compresso", "--sparsity", 0.4, "--steps", 9, "--layer-gates", "attention-mlp")
+                .training();
+        assertEquals(
+                new GateSettings(true, true, true, HeadUnit.GROUP, Enabling.ATTENTION_AND_MLP, new LayerRange(0, 5)),
+                closed.gates());
+        assertEquals(InitialGates.RELEASED, closed.initialGates());
+        MaskTraining.Request open = resolve(
+                        "nuteprune", "--sparsity", 0.4, "--steps", 9, "--mask", "heads,ffn", "--layer-gates", "layer",
+                        "--layer-gates-open")
+                .training();
+        assertEquals(
+                new GateSettings(true, true, false, HeadUnit.GROUP, Enabling.LAYER, new LayerRange(0, 5)),
+                open.gates());
+        assertEquals(new InitialGates(0.01, 0.01, true), open.initialGates());
+    }
+
     private TeacherSettings teachers(Object... more) throws IOException {
         List<Object> arguments = new ArrayList<>(List.of("--sparsity", 0.5, "--steps", 3));
         arguments.addAll(List.of(more));
