@@ -56,6 +56,10 @@ record RunContents(Path out) {
         return run().resolve(name);
     }
 
+    RunMetrics metrics() {
+        return new RunMetrics(inRun(METRICS));
+    }
+
     boolean hasRun() {
         return Files.exists(inRun(CONFIG));
     }

@@ -68,7 +68,7 @@ public final class RunFolder implements RunRecord, AutoCloseable {
     /// @return to be closed
     /// @throws FileAlreadyExistsException if the folder has something that may not be continued or replaced
     /// @throws IllegalArgumentException if the run is resumed with another configuration; lists all differences
-    /// @throws CheckpointException if a file of the run is damaged
+    /// @throws CheckpointException if a file of the run is damaged, or the metrics lack a step up to the last checkpoint
     /// @throws CannotWriteException if the disk is full
     /// @throws IOException if another process, or another instance, has the folder open, whose process is named, or if
     ///     the folder may not be written to
@@ -109,7 +109,11 @@ public final class RunFolder implements RunRecord, AutoCloseable {
         }
         if (opening.continues()) {
             opening.requireSame(config);
-            latest().ifPresent(check);
+            Optional<RunState> state = latest();
+            if (state.isPresent()) {
+                check.accept(state.get());
+                contents.metrics().requireWhole(state.get());
+            }
         }
         begin();
         opening.configure(config);

@@ -229,8 +229,7 @@ record RunOpening(RunContents contents, RunFolder.Opening opening) {
             contents.writeConfig(config);
         }
         long step = contents.newestStep().orElse(-1);
-        JsonLines.keepWhile(
-                contents.inRun(RunContents.METRICS), line -> line.path("step").asLong() <= step);
+        contents.metrics().cutAfter(step);
     }
 
     private IllegalArgumentException differs(List<RunConfig.Difference> differences, String hint) {

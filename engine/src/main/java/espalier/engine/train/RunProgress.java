@@ -13,6 +13,7 @@ import java.util.stream.Collectors;
 final class RunProgress {
     private static final String BEST = "best.";
     private static final String VALIDATION = "validation_data";
+    private static final String EVALUATED = "evaluated_step";
 
     private final String validationData;
 
@@ -92,7 +93,7 @@ final class RunProgress {
         Map<String, String> values = new TreeMap<>();
         values.put(VALIDATION, validationData);
         values.put("updates", Long.toString(optimiser.updates()));
-        values.put("evaluated_step", Long.toString(evaluatedStep));
+        values.put(EVALUATED, Long.toString(evaluatedStep));
         values.put("tokens", Long.toString(tokens));
         values.put("skipped", Long.toString(skipped));
         values.put("skipped_in_a_row", Integer.toString(skippedInARow));
@@ -111,6 +112,11 @@ final class RunProgress {
         return new RunState(step, values, tensors);
     }
 
+    /// @return last step that was validated; -1 if none was
+    static long evaluatedStep(RunState state) {
+        return Long.parseLong(state.value(EVALUATED));
+    }
+
     /// @throws IllegalArgumentException naming what the state lacks
     void restore(RunState state, AdamW optimiser) {
         Map<String, RunState.Values> tensors =
@@ -118,7 +124,7 @@ final class RunProgress {
         optimiser.restore(Long.parseLong(state.value("updates")), tensors);
         step = state.step();
         savedStep = step;
-        evaluatedStep = Long.parseLong(state.value("evaluated_step"));
+        evaluatedStep = evaluatedStep(state);
         tokens = Long.parseLong(state.value("tokens"));
         skipped = Long.parseLong(state.value("skipped"));
         skippedInARow = Integer.parseInt(state.value("skipped_in_a_row"));

@@ -14,6 +14,12 @@ import java.util.Optional;
 /// A step is a function of the state before it, so a run that goes on from a saved state gives the same bits as one that
 /// never stopped.
 public final class Trainer implements AutoCloseable {
+    /// What a line of metrics has if it is that of a step.
+    static final String LOSS = "loss";
+
+    /// What it has if it is that of a validation.
+    static final String VALIDATION_LOSS = "validation_loss";
+
     private static final int MOST_SKIPPED_IN_A_ROW = 10;
 
     private final Objective objective;
@@ -169,7 +175,7 @@ public final class Trainer implements AutoCloseable {
         progress.evaluated(sum.mean(), beside.resultsInBest(), optimiser, ops);
         ObjectNode line = JsonNodeFactory.instance.objectNode();
         line.put("step", progress.step);
-        FiniteJson.put(line, "validation_loss", sum.mean());
+        FiniteJson.put(line, VALIDATION_LOSS, sum.mean());
         record.append(line);
         return true;
     }
@@ -214,7 +220,7 @@ public final class Trainer implements AutoCloseable {
             throws IOException {
         ObjectNode line = JsonNodeFactory.instance.objectNode();
         line.put("step", progress.step);
-        FiniteJson.put(line, "loss", labelled(sum));
+        FiniteJson.put(line, LOSS, labelled(sum));
         line.put("learning_rate", learningRate);
         FiniteJson.put(line, "gradient_norm", norm);
         line.put("labels", sum.labels());

@@ -13,6 +13,7 @@ import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import java.util.function.Predicate;
 
 /// A file of JSON objects, one a line, that only grows. A line counts once its line feed is there, so a process that
@@ -105,6 +106,23 @@ public final class JsonLines implements AutoCloseable {
         return objects;
     }
 
+    /// Reads the lines that [#keepWhile] would keep.
+    ///
+    /// @param file may be absent, which reads as no line
+    /// @param wanted decides
+    /// @return the objects, in order
+    /// @throws CheckpointException as [#keepWhile]
+    /// @throws IOException if the file cannot be read
+    public static List<ObjectNode> readWhile(Path file, Predicate<ObjectNode> wanted) throws IOException {
+        List<ObjectNode> objects = new ArrayList<>();
+        if (Files.exists(file)) {
+            for (Line line : firstWanted(file, wanted).lines()) {
+                objects.add(line.parse());
+            }
+        }
+        return objects;
+    }
+
     /// Cuts a file before the first line that is not wanted. What the disk was not made to take may be anything after a
     /// power cut, so a line that is not a JSON object is not wanted either, unless a wanted one comes after it.
     ///
@@ -117,6 +135,24 @@ public final class JsonLines implements AutoCloseable {
         if (!Files.exists(file)) {
             return;
         }
+        Wanted kept = firstWanted(file, wanted);
+        kept.damage().ifPresent(e -> LOG.log(
+                Level.WARNING, "what comes after the damage is cut off: " + e.getMessage()));
+        try (FileChannel channel = FileChannel.open(file, StandardOpenOption.WRITE)) {
+            channel.truncate(kept.lines().isEmpty() ? 0 : kept.lines().getLast().end());
+            channel.force(true);
+        } catch (IOException e) {
+            throw DurableFiles.cannotWrite(file, e);
+        }
+    }
+
+    /// The first lines of a file.
+    ///
+    /// @param lines that are wanted
+    /// @param damage of the line after them, if that is why they end
+    private record Wanted(List<Line> lines, Optional<CheckpointException> damage) {}
+
+    private static Wanted firstWanted(Path file, Predicate<ObjectNode> wanted) throws IOException {
         List<Line> lines = lines(file);
         int kept = 0;
         try {
@@ -129,14 +165,9 @@ public final class JsonLines implements AutoCloseable {
                     throw e;
                 }
             }
-            LOG.log(Level.WARNING, "what comes after the damage is cut off: " + e.getMessage());
+            return new Wanted(lines.subList(0, kept), Optional.of(e));
         }
-        try (FileChannel channel = FileChannel.open(file, StandardOpenOption.WRITE)) {
-            channel.truncate(kept == 0 ? 0 : lines.get(kept - 1).end());
-            channel.force(true);
-        } catch (IOException e) {
-            throw DurableFiles.cannotWrite(file, e);
-        }
+        return new Wanted(lines.subList(0, kept), Optional.empty());
     }
 
     /// A whole line.

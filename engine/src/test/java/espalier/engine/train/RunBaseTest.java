@@ -65,7 +65,7 @@ class RunBaseTest extends RunFolderCase {
             makeBase(run);
             run.baseMade(origin(0.75));
             run.configure(config(8, 10), state -> {});
-            run.save(state(1));
+            done(run, 1, 1);
         }
         try (RunFolder run = RunFolder.claim(out, opening)) {
             assertOtherBase(run, "only --overwrite starts again from another base");
@@ -92,8 +92,7 @@ class RunBaseTest extends RunFolderCase {
             assertTrue(run.baseOfRun(config(8, 10), state -> {}).isEmpty());
             try (RunFolder nested = run.claimBase()) {
                 nested.configure(config(8, 10), state -> {});
-                nested.append(metric(3));
-                nested.save(state(3));
+                done(nested, 1, 3);
             }
         }
     }
@@ -150,7 +149,7 @@ class RunBaseTest extends RunFolderCase {
             }
             run.baseMade(origin(0.75));
             run.configure(config(8, 10), state -> {});
-            run.save(state(1));
+            done(run, 1, 1);
         }
         try (RunFolder run = RunFolder.claim(out, Opening.RESUME_WITH_CHANGES)) {
             var e = assertThrows(IllegalArgumentException.class, () -> run.baseOfRun(config(8, 10), state -> {}));

@@ -40,13 +40,21 @@ abstract class RunFolderCase {
     }
 
     static RunState state(long step) {
-        return new RunState(step, Map.of("tokens", Long.toString(1000 * step)), List.of(
+        return new RunState(step, Map.of("tokens", Long.toString(1000 * step), "evaluated_step", "-1"), List.of(
                 new RunState.Values("parameter.b", 1, 2, new float[] {step, -0f}),
                 new RunState.Values("parameter.a", 2, 1, new float[] {1 / 3f, step})));
     }
 
     static ObjectNode metric(long step) {
         return JsonNodeFactory.instance.objectNode().put("step", step).put("loss", 1.0 / (step + 1));
+    }
+
+    /// Appends the metrics of some steps, and saves a state after the last of them.
+    static void done(RunFolder run, long from, long to) throws IOException {
+        for (long step = from; step <= to; step++) {
+            run.append(metric(step));
+        }
+        run.save(state(to));
     }
 
     RunFolder open(Opening opening) throws IOException {
@@ -56,12 +64,10 @@ abstract class RunFolderCase {
     /// A run with metrics up to step 7 and a checkpoint of step 5.
     void unfinished() throws IOException {
         try (RunFolder run = open(Opening.NEW)) {
-            for (int step = 1; step <= 7; step++) {
-                run.append(metric(step));
-                if (step == 3 || step == 5) {
-                    run.save(state(step));
-                }
-            }
+            done(run, 1, 3);
+            done(run, 4, 5);
+            run.append(metric(6));
+            run.append(metric(7));
         }
     }
 

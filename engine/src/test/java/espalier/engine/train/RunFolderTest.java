@@ -14,7 +14,9 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Collectors;
@@ -231,6 +233,69 @@ class RunFolderTest extends RunFolderCase {
         assertTrue(e.getMessage().startsWith(file + " line 4: "), e.getMessage());
     }
 
+    /// What a state was saved after was on the disk before it, so a run whose metrics lack it lost them.
+    @Test
+    void metricsThatLackAStepAreRefused() throws IOException {
+        unfinished();
+        Path file = out.resolve("run/metrics.jsonl");
+        List<String> lines = Files.readAllLines(file);
+        assertLacks(file, lines.subList(0, 4), "lines of steps up to the saved state are 4, expected 5, one for each in order");
+        assertLacks(file, List.of(), "lines of steps up to the saved state are 0, expected 5, one for each in order");
+        assertLacks(
+                file, lines.subList(1, 7), "lines of steps up to the saved state are 4, expected 5, one for each in order");
+        List<String> twice = new ArrayList<>(lines);
+        twice.set(1, lines.getFirst());
+        assertLacks(file, twice, "lines of steps up to the saved state are 5, expected 5, one for each in order");
+        twice = new ArrayList<>(lines);
+        twice.add(5, lines.get(4));
+        assertLacks(file, twice, "lines of steps up to the saved state are 6, expected 5, one for each in order");
+        Files.delete(file);
+        assertLacks("lines of steps up to the saved state are 0, expected 5, one for each in order");
+        assertFalse(Files.exists(file), "a refused command changes nothing");
+        Files.write(file, lines.subList(0, 5));
+        open(Opening.RESUME).close();
+    }
+
+    private void assertLacks(Path file, List<String> lines, String what) throws IOException {
+        Files.write(file, lines);
+        assertLacks(what);
+        assertEquals(lines, Files.readAllLines(file), "a refused command changes nothing");
+    }
+
+    private void assertLacks(String what) {
+        for (Opening opening : List.of(Opening.RESUME, Opening.RESUME_WITH_CHANGES)) {
+            var e = assertThrows(CheckpointException.class, () -> open(opening));
+            assertEquals(
+                    out.resolve("run/metrics.jsonl") + ": " + what
+                            + "; only --overwrite starts again without them",
+                    e.getMessage());
+        }
+    }
+
+    @Test
+    void metricsThatLackAValidationAreRefused() throws IOException {
+        try (RunFolder run = open(Opening.NEW)) {
+            run.append(validation(0));
+            run.append(metric(1).putNull("loss").put("skipped", true));
+            run.append(metric(2));
+            run.append(JsonNodeFactory.instance.objectNode().put("step", 2).put("sample", "Once"));
+            run.append(validation(2));
+            run.append(metric(3));
+            run.save(new RunState(3, Map.of("evaluated_step", "2"), List.of()));
+        }
+        Path file = out.resolve("run/metrics.jsonl");
+        List<String> lines = Files.readAllLines(file);
+        open(Opening.RESUME).close();
+        assertEquals(lines, Files.readAllLines(file));
+        List<String> fewer = new ArrayList<>(lines);
+        fewer.remove(4);
+        assertLacks(file, fewer, "has no validation of step 2, which the saved state of step 3 has seen");
+    }
+
+    private static ObjectNode validation(long step) {
+        return JsonNodeFactory.instance.objectNode().put("step", step).put("validation_loss", 0.5);
+    }
+
     @Test
     void withoutACheckpointMetricsBeginAgain() throws IOException {
         try (RunFolder run = open(Opening.NEW)) {
@@ -322,7 +387,7 @@ class RunFolderTest extends RunFolderCase {
         unfinished();
         try (RunFolder run = RunFolder.open(out, config(16, 10), Opening.RESUME_WITH_CHANGES)) {
             assertEquals(config(16, 10).json(), run.config());
-            run.save(state(6));
+            done(run, 6, 6);
         }
         RunFolder.open(out, config(16, 10), Opening.RESUME_WITH_CHANGES).close();
         RunFolder.open(out, config(8, 10), Opening.RESUME_WITH_CHANGES).close();
@@ -380,7 +445,7 @@ class RunFolderTest extends RunFolderCase {
             var e = assertThrows(IOException.class, () -> open(opening));
             assertEquals(
                     "the run at " + out + " is in use by process " + ProcessHandle.current().pid(), e.getMessage());
-            run.save(state(1));
+            done(run, 1, 1);
         }
         open(Opening.RESUME).close();
     }

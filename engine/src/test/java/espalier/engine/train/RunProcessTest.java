@@ -55,7 +55,7 @@ class RunProcessTest {
         for (int i = 0; i < data.length; i++) {
             data[i] = step + i / 3f;
         }
-        return new RunState(step, Map.of("sum", Long.toString(step)), List.of(
+        return new RunState(step, Map.of("sum", Long.toString(step), "evaluated_step", "-1"), List.of(
                 new RunState.Values("parameter", 1, VALUES, data)));
     }
 
@@ -137,7 +137,7 @@ class RunProcessTest {
                     weight = weight * 1.7f % 1;
                     run.append(RunFolderCase.metric(step).put("weight", weight));
                     if (step % 3 == 0) {
-                        run.save(new RunState(step, Map.of(), List.of(
+                        run.save(new RunState(step, Map.of("evaluated_step", "-1"), List.of(
                                 new RunState.Values("w", 1, 1, new float[] {weight}))));
                     }
                 }
@@ -223,6 +223,9 @@ class RunProcessTest {
     @DisabledOnOs(OS.WINDOWS)
     void aFileThatCannotGrow() throws Exception {
         try (RunFolder run = open(out)) {
+            for (int step = 1; step <= 7; step++) {
+                run.append(RunFolderCase.metric(step));
+            }
             run.save(state(7));
         }
         // In blocks of 512 bytes: less than a state.
@@ -250,8 +253,9 @@ class RunProcessTest {
         try {
             Path small = disk.resolve("x");
             try (RunFolder run = open(small)) {
-                run.save(state(1));
                 run.append(RunFolderCase.metric(1));
+                run.save(state(1));
+                run.append(RunFolderCase.metric(2));
                 Files.write(disk.resolve("other"), new byte[1_500_000]);
                 var e = assertThrows(CannotWriteException.class, () -> run.save(state(2)));
                 assertEquals(
@@ -267,7 +271,7 @@ class RunProcessTest {
             try (RunFolder run = open(small)) {
                 assertThrows(IOException.class, () -> Files.write(disk.resolve("other"), new byte[5_000_000]));
                 var e = assertThrows(CannotWriteException.class, () -> {
-                    for (int step = 2; step < 1_000_000; step++) {
+                    for (int step = 3; step < 1_000_000; step++) {
                         run.append(RunFolderCase.metric(step));
                     }
                 });

@@ -145,7 +145,7 @@ class RunPublisherTest {
     @Test
     void aFailureNamesTheTarget() throws IOException {
         try (RunFolder run = open()) {
-            run.save(RunFolderCase.state(3));
+            RunFolderCase.done(run, 1, 3);
             Path result = build(run, NEW);
             Files.createDirectories(out.resolve("config.json/not empty"));
             var e = assertThrows(CannotWriteException.class, () -> run.publish(result));
