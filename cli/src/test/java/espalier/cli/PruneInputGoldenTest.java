@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.abort;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
@@ -21,6 +22,8 @@ import java.util.function.Consumer;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledOnOs;
+import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -46,7 +49,11 @@ class PruneInputGoldenTest {
     }
 
     private void refusedLike(Cli run, String pattern) throws IOException {
-        assertEquals(Errors.BAD_INPUT, run.exit(), run.err());
+        endsLike(run, Errors.BAD_INPUT, pattern);
+    }
+
+    private void endsLike(Cli run, int exit, String pattern) throws IOException {
+        assertEquals(exit, run.exit(), run.err());
         assertEquals("", run.out());
         String last = run.err().lines().reduce((a, b) -> b).orElse("");
         assertTrue(Pattern.matches("espalier: " + pattern, last), last);
@@ -369,9 +376,40 @@ class PruneInputGoldenTest {
             abort("not run: this user, like root, may write to a read-only folder");
         }
         Path target = locked.resolve("x");
-        refusedLike(
+        endsLike(
                 PruneRuns.prune(target, "--ratio", 0.2),
+                Errors.JOB_FAILED,
                 "cannot write " + Pattern.quote(target.toString()) + ": .*(denied|AccessDenied).*");
+    }
+
+    /// Needs the right to mount something.
+    @Test
+    @EnabledOnOs(OS.LINUX)
+    void aReadOnlyFileSystem() throws Exception {
+        Path disk = Files.createDirectory(folder.resolve("disk"));
+        assumeTrue(
+                call("mount", "-t", "tmpfs", "-o", "ro", "tmpfs", disk.toString()) == 0,
+                "not run: a tmpfs cannot be mounted here");
+        try {
+            Path target = disk.resolve("x");
+            String failure = "cannot write " + Pattern.quote(target.toString()) + ": .*Read-only file system.*";
+            endsLike(PruneRuns.prune(target, "--ratio", 0.2), Errors.JOB_FAILED, failure);
+            Cli masked = Cli.run(
+                    "prune", "--method", "nuteprune", "--model", PruneRuns.small(), "--out", target, "--data",
+                    PruneRuns.story(), "--sparsity", 0.2);
+            endsLike(masked, Errors.JOB_FAILED, failure);
+            Cli init = Cli.run(
+                    "init", "--config", PruneRuns.small(), "--tokenizer", PruneRuns.small(), "--out", target);
+            endsLike(init, Errors.JOB_FAILED, failure);
+        } finally {
+            assertEquals(0, call("umount", disk.toString()));
+        }
+    }
+
+    private static int call(String... command) throws Exception {
+        Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
+        process.getInputStream().readAllBytes();
+        return process.waitFor();
     }
 
     @Test

@@ -88,7 +88,7 @@ final class RunLock implements AutoCloseable {
         } catch (NoSuchFileException e) {
             return gone(file, e);
         } catch (IOException e) {
-            throw DurableFiles.notWritable(file, e);
+            throw DurableFiles.cannotWrite(file, e);
         }
         boolean isHeld = false;
         try {

@@ -174,7 +174,7 @@ record RunOpening(RunContents contents, RunFolder.Opening opening) {
                 DurableFiles.syncFolder(run.getParent().getParent());
             }
         } catch (IOException e) {
-            throw DurableFiles.notWritable(contents.out(), e);
+            throw DurableFiles.cannotWrite(contents.out(), e);
         }
     }
 

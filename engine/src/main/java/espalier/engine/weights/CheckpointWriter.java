@@ -3,6 +3,7 @@ package espalier.engine.weights;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -135,7 +136,8 @@ public final class CheckpointWriter {
     /// @param target the folder to write
     /// @param overwrite whether a checkpoint that exists may be replaced
     /// @throws FileAlreadyExistsException if the target exists and may not be replaced, or is not a checkpoint folder
-    /// @throws IOException if the folder around it is missing or cannot be written to
+    /// @throws NoSuchFileException if the folder around it is missing
+    /// @throws CannotWriteException if that cannot be written to
     public static void checkTarget(Path target, boolean overwrite) throws IOException {
         FolderWriter.checkTarget(target, FolderWriter.Kind.CHECKPOINT, overwrite);
     }

@@ -137,7 +137,7 @@ public final class DurableFiles {
     /// Deletes a file, or a folder with all that is in it, without following links.
     ///
     /// @param path may be absent
-    /// @throws IOException if something cannot be deleted
+    /// @throws CannotWriteException naming the first file or folder that cannot be deleted
     public static void deleteTree(Path path) throws IOException {
         if (!Files.exists(path, LinkOption.NOFOLLOW_LINKS)) {
             return;
@@ -145,7 +145,7 @@ public final class DurableFiles {
         Files.walkFileTree(path, new SimpleFileVisitor<>() {
             @Override
             public FileVisitResult visitFile(Path file, BasicFileAttributes attributes) throws IOException {
-                Files.delete(file);
+                delete(file);
                 return FileVisitResult.CONTINUE;
             }
 
@@ -154,10 +154,18 @@ public final class DurableFiles {
                 if (e != null) {
                     throw e;
                 }
-                Files.delete(folder);
+                delete(folder);
                 return FileVisitResult.CONTINUE;
             }
         });
+    }
+
+    private static void delete(Path path) throws CannotWriteException {
+        try {
+            Files.delete(path);
+        } catch (IOException e) {
+            throw new CannotWriteException("cannot delete " + path + ": " + reason(e), e);
+        }
     }
 
     /// The exception that tells a user which file was not written and why.
@@ -167,15 +175,6 @@ public final class DurableFiles {
     /// @return to be thrown
     public static CannotWriteException cannotWrite(Path file, IOException cause) {
         return new CannotWriteException("cannot write " + file + ": " + reason(cause), cause);
-    }
-
-    /// The exception for a place that cannot be written to, found before any work was done: it was badly chosen.
-    ///
-    /// @param target the file or folder
-    /// @param cause why
-    /// @return to be thrown
-    public static IOException notWritable(Path target, IOException cause) {
-        return new IOException(cannotWrite(target, cause).getMessage(), cause);
     }
 
     static String reason(IOException e) {

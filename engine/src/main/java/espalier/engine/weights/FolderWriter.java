@@ -135,7 +135,8 @@ public final class FolderWriter {
     /// @param kind of the folder
     /// @param overwrite whether one that exists may be replaced
     /// @throws FileAlreadyExistsException if the target exists and may not be replaced, or is not of this kind
-    /// @throws IOException if the folder around it is missing or cannot be written to
+    /// @throws NoSuchFileException if the folder around it is missing
+    /// @throws CannotWriteException if that cannot be written to
     public static void checkTarget(Path target, Kind kind, boolean overwrite) throws IOException {
         Path absolute = target.toAbsolutePath();
         requireReplaceable(absolute, kind, overwrite);
@@ -148,7 +149,7 @@ public final class FolderWriter {
             Files.createDirectory(probe);
             Files.delete(probe);
         } catch (IOException e) {
-            throw DurableFiles.notWritable(target, e);
+            throw DurableFiles.cannotWrite(target, e);
         }
     }
 
