@@ -54,7 +54,7 @@ final class CompressoCommand extends MaskCommand {
     private boolean noRecover;
 
     CompressoCommand(Terminal terminal) {
-        super(terminal, RECOVERY_EPOCHS);
+        super(terminal, MethodName.COMPRESSO, RECOVERY_EPOCHS);
     }
 
     @Override

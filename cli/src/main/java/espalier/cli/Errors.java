@@ -71,11 +71,13 @@ final class Errors {
         if (e instanceof UnmatchedArgumentException unmatched && !unmatched.getSuggestions().isEmpty()) {
             suggestion = "; did you mean " + String.join(", ", unmatched.getSuggestions()) + "?";
         }
-        err.println("espalier: %s%s (see %s --help)"
+        String help = command.getCommand() instanceof JobCommand job ? job.helpArguments() : "--help";
+        err.println("espalier: %s%s (see %s %s)"
                 .formatted(
                         e.getMessage().strip().replaceAll("\\R", " "),
                         suggestion,
-                        command.getCommandSpec().qualifiedName()));
+                        command.getCommandSpec().qualifiedName(),
+                        help));
         return BAD_INPUT;
     }
 }

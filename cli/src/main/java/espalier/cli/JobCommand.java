@@ -74,6 +74,11 @@ abstract class JobCommand implements Callable<Integer> {
         return debug;
     }
 
+    /// @return what the command's name is followed by to see its options
+    String helpArguments() {
+        return "--help";
+    }
+
     /// @return whether the command line has an option whose name begins so
     final boolean hasOption(String prefix) {
         return spec.commandLine().getParseResult().matchedOptions().stream()

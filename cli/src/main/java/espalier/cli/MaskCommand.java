@@ -33,6 +33,7 @@ abstract class MaskCommand extends PruneJob {
             description = "What to learn from; may be repeated, the files are mixed.")
     private List<Path> data;
 
+    private final MethodName method;
     private final MaskOptions masks = new MaskOptions();
     private final TrainingOptions training = new TrainingOptions(EPOCHS);
     private final AdapterOptions adapters = new AdapterOptions();
@@ -40,9 +41,11 @@ abstract class MaskCommand extends PruneJob {
     private final AdapterOptions recoveryAdapters = new AdapterOptions();
 
     /// @param terminal where results go
+    /// @param method that this is
     /// @param recoveryEpochs how often a recovery goes through its data that says nothing of its length
-    MaskCommand(Terminal terminal, int recoveryEpochs) {
+    MaskCommand(Terminal terminal, MethodName method, int recoveryEpochs) {
         super(terminal);
+        this.method = method;
         this.recovery = new TrainingOptions(recoveryEpochs);
     }
 
@@ -71,6 +74,11 @@ abstract class MaskCommand extends PruneJob {
     /// @param rows of the training of masks
     /// @return the same for the recovery
     abstract AdapterOptions.Rows recoveryRows(AdapterOptions.Rows rows);
+
+    @Override
+    final String helpArguments() {
+        return "--method " + method.optionName() + " " + super.helpArguments();
+    }
 
     final MaskOptions masks() {
         return masks;

@@ -47,7 +47,7 @@ final class NutePruneCommand extends MaskCommand {
     private TeacherOptions teachers;
 
     NutePruneCommand(Terminal terminal) {
-        super(terminal, RECOVERY_EPOCHS);
+        super(terminal, MethodName.NUTEPRUNE, RECOVERY_EPOCHS);
     }
 
     @Override

@@ -20,6 +20,8 @@ import org.junit.jupiter.params.provider.ValueSource;
 /// Bad input to `prune` by trained masks is refused in one line, before any work, and leaves nothing behind.
 class MaskInputGoldenTest {
     private static final String HELP = " (see espalier prune --help)";
+    private static final String NUTEPRUNE_HELP = help("nuteprune");
+    private static final String COMPRESSO_HELP = help("compresso");
 
     @TempDir
     private Path folder;
@@ -29,6 +31,11 @@ class MaskInputGoldenTest {
     @BeforeEach
     void makeAnEmptyFolder() throws IOException {
         out = Files.createDirectory(folder.resolve("results")).resolve("x");
+    }
+
+    /// Options differ by method, so whoever gave one is sent to its own.
+    private static String help(String method) {
+        return " (see espalier prune --method " + method + " --help)";
     }
 
     private void refused(String message, Object... arguments) throws IOException {
@@ -54,18 +61,18 @@ class MaskInputGoldenTest {
     void optionsOfOtherMethodsAreNamed() throws IOException {
         refused(
                 "--method nuteprune does not take --ratio (llm-pruner does), --released-gqa-fold (llm-pruner does),"
-                        + " --adapter-steps (compresso does)" + HELP,
+                        + " --adapter-steps (compresso does)" + NUTEPRUNE_HELP,
                 "prune", "--method", "nuteprune", "--ratio", 0.2, "--released-gqa-fold", "--adapter-steps=3", "--out",
                 out, "--uniform");
         refused(
                 "--method compresso does not take --masks-only (nuteprune does), --calibration (llm-pruner does)"
-                        + HELP,
+                        + COMPRESSO_HELP,
                 masked("compresso", "--masks-only", "--calibration", PruneRuns.story()));
         refused(
                 "--method llm-pruner does not take --sparsity (nuteprune does), --no-recover (compresso does)" + HELP,
                 "prune", "--model", PruneRuns.small(), "--out", out, "--sparsity", 0.2, "--no-recover");
         refused(
-                "Unknown option: '--sparsty=0.2'; did you mean --sparsity" + similar() + HELP,
+                "Unknown option: '--sparsty=0.2'; did you mean --sparsity" + similar() + NUTEPRUNE_HELP,
                 "prune", "--method=nuteprune", "--model", PruneRuns.small(), "--out", out, "--data", PruneRuns.story(),
                 "--sparsity=0.2", "--sparsty=0.2");
     }
@@ -90,10 +97,10 @@ class MaskInputGoldenTest {
         }
         refused("target sparsity is 0.999, but these gates reach 0 to 0.997779", atSparsity(method, 0.999).toArray());
         refused(
-                "Missing required option: '--sparsity=S'" + HELP,
+                "Missing required option: '--sparsity=S'" + help(method),
                 "prune", "--method", method, "--model", PruneRuns.small(), "--out", out, "--data", PruneRuns.story());
         refused(
-                "Missing required option: '--data=FILE'" + HELP,
+                "Missing required option: '--data=FILE'" + help(method),
                 "prune", "--method", method, "--model", PruneRuns.small(), "--out", out, "--target-prunable", 0.2);
     }
 
@@ -120,7 +127,7 @@ class MaskInputGoldenTest {
         String line = run.err().lines().reduce((a, b) -> b).orElse("");
         assertEquals(Errors.BAD_INPUT, run.exit());
         assertTrue(line.startsWith("espalier: Invalid value for option '" + option + "'"), line);
-        assertTrue(line.endsWith(": " + message + HELP), line);
+        assertTrue(line.endsWith(": " + message + NUTEPRUNE_HELP), line);
     }
 
     @ParameterizedTest
@@ -182,29 +189,30 @@ class MaskInputGoldenTest {
                 "neither the distributions nor the states of a teacher have weight",
                 masked("nuteprune", "--kl-weight", 0, "--layer-weight", 0));
         refused("steps and epochs exclude each other", masked("nuteprune", "--steps", 3, "--epochs", 1));
-        refused("--eval-... need --eval-data" + HELP, masked("nuteprune", "--eval-window", 64));
+        refused("--eval-... need --eval-data" + NUTEPRUNE_HELP, masked("nuteprune", "--eval-window", 64));
         refused("--accept-changes needs --resume", masked("nuteprune", "--accept-changes"));
         refused(
-                "--recover-... need a recovery: --recover names what it learns from" + HELP,
+                "--recover-... need a recovery: --recover names what it learns from" + NUTEPRUNE_HELP,
                 masked("nuteprune", "--recover-steps", 3));
         refused(
-                "--no-recover excludes --recover and --recover-..." + HELP,
+                "--no-recover excludes --recover and --recover-..." + COMPRESSO_HELP,
                 masked("compresso", "--no-recover", "--recover-steps", 3));
         refused(
-                "--no-recover excludes --recover and --recover-..." + HELP,
+                "--no-recover excludes --recover and --recover-..." + COMPRESSO_HELP,
                 masked("compresso", "--no-recover", "--recover", PruneRuns.story()));
         String masksOnly = "--masks-only trains no adapters: it excludes --targets, --rank-of, --alpha-of, --lora-...,"
-                + " --lr, --schedule, --warmup, --weight-decay and --clip" + HELP;
+                + " --lr, --schedule, --warmup, --weight-decay and --clip" + NUTEPRUNE_HELP;
         for (List<Object> option : List.<List<Object>>of(
                 List.of("--targets", "q"), List.of("--lora-rank", 2), List.of("--lr", 1), List.of("--clip", 0))) {
             refused(masksOnly, all(List.of(masked("nuteprune", "--masks-only")), option));
         }
         refused(
                 "the recovery goes on with the adapters of the pruning, their ranks, alphas and dropout:"
-                        + " --recover-rank-of, --recover-alpha-of and --recover-lora-... need --masks-only" + HELP,
+                        + " --recover-rank-of, --recover-alpha-of and --recover-lora-... need --masks-only"
+                        + NUTEPRUNE_HELP,
                 masked("nuteprune", "--recover", PruneRuns.story(), "--recover-lora-rank", 4));
         refused(
-                "--method compresso does not take --recover-lora-rank (llm-pruner does)" + HELP,
+                "--method compresso does not take --recover-lora-rank (llm-pruner does)" + COMPRESSO_HELP,
                 masked("compresso", "--recover-lora-rank", 4));
     }
 
