@@ -28,10 +28,14 @@ final class MaskOptions {
     private static final long MULTIPLIER_STEPS = 2000;
 
     @Option(
-            names = {"--sparsity", "--target-prunable"},
+            names = "--sparsity",
             paramLabel = "S",
             description = "Share of the prunable parameters to remove, in (0, 1); needed.")
     private Double sparsity;
+
+    // An option of its own, as the parser calls one with several names by the longest.
+    @Option(names = "--target-prunable", paramLabel = "S", description = "The same by llm-pruner's name.")
+    private Double prunable;
 
     @Option(
             names = "--sparsity-warmup",
@@ -122,18 +126,22 @@ final class MaskOptions {
 
     /// @return whether it is said how much to remove
     boolean given() {
-        return sparsity != null;
+        return sparsity != null || prunable != null;
     }
 
     /// @return share of the prunable parameters to remove
     double sparsity() {
-        return sparsity;
+        return sparsity != null ? sparsity : prunable;
     }
 
     /// Refuses what is wrong whatever the model.
     void check() {
-        if (!(sparsity > 0 && sparsity < 1)) {
-            throw new IllegalArgumentException("--sparsity is " + sparsity + ", expected a number in (0, 1)");
+        if (sparsity != null && prunable != null) {
+            throw new IllegalArgumentException("--sparsity and --target-prunable are the same, expected one of them");
+        }
+        if (!(sparsity() > 0 && sparsity() < 1)) {
+            throw new IllegalArgumentException("%s is %s, expected a number in (0, 1)".formatted(
+                    sparsity != null ? "--sparsity" : "--target-prunable", sparsity()));
         }
         positive("--mask-lr", rate);
         if (multiplierRate != null) {
@@ -184,7 +192,7 @@ final class MaskOptions {
                 unit,
                 layerGates,
                 layers == null ? new LayerRange(0, count) : WidthOptions.checked("--layers", layers, count));
-        new GateSparsity(new GateLayout(model, gates)).requireReachable(sparsity);
+        new GateSparsity(new GateLayout(model, gates)).requireReachable(sparsity());
         return gates;
     }
 
@@ -203,7 +211,7 @@ final class MaskOptions {
             throw new IllegalArgumentException(
                     "--sparsity-warmup is %d, expected less than the %d steps with masks".formatted(warmup, steps));
         }
-        return new SparsitySchedule(sparsity, warmup != null ? warmup : usualWarmup(steps, sevenths), shape);
+        return new SparsitySchedule(sparsity(), warmup != null ? warmup : usualWarmup(steps, sevenths), shape);
     }
 
     static long usualWarmup(long steps, int sevenths) {

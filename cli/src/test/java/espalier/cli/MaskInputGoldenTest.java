@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
 import java.util.stream.Stream;
@@ -165,6 +166,21 @@ class MaskInputGoldenTest {
     }
 
     @Test
+    void theSparsityIsCalledAsItWasGiven() throws IOException {
+        refused(
+                "Invalid value for option '--sparsity': 'abc' is not a double" + NUTEPRUNE_HELP,
+                atSparsity("nuteprune", "abc").toArray());
+        List<Object> other = new ArrayList<>(atSparsity("compresso", 0.3));
+        other.remove("--sparsity=0.3");
+        refused(
+                "Invalid value for option '--target-prunable': 'abc' is not a double" + COMPRESSO_HELP,
+                all(other, List.of("--target-prunable", "abc")));
+        refused(
+                "--target-prunable is 1.5, expected a number in (0, 1)",
+                all(other, List.of("--target-prunable", 1.5)));
+    }
+
+    @Test
     void optionsThatNeedOrExcludeOthers() throws IOException {
         refused("--uniform excludes --layers", masked("compresso", "--uniform", "--layers", "0:2"));
         refused(
@@ -189,6 +205,9 @@ class MaskInputGoldenTest {
                 "neither the distributions nor the states of a teacher have weight",
                 masked("nuteprune", "--kl-weight", 0, "--layer-weight", 0));
         refused("steps and epochs exclude each other", masked("nuteprune", "--steps", 3, "--epochs", 1));
+        refused(
+                "--sparsity and --target-prunable are the same, expected one of them",
+                masked("compresso", "--target-prunable", 0.3));
         refused("--eval-... need --eval-data" + NUTEPRUNE_HELP, masked("nuteprune", "--eval-window", 64));
         refused("--accept-changes needs --resume", masked("nuteprune", "--accept-changes"));
         refused(
