@@ -9,10 +9,13 @@ import espalier.eval.data.PromptStyle;
 import java.nio.file.Path;
 import java.util.EnumSet;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.TypeConversionException;
 
 /// Which adapters are trained, and on what of an instruction: the options of `finetune` beside [TrainingOptions], with
 /// a prefix those of `prune --recover`, and with other defaults those of pruning by masks.
@@ -21,6 +24,7 @@ final class AdapterOptions {
     @Option(
             names = "--lora-rank",
             paramLabel = "R",
+            converter = NumberRange.Count.class,
             defaultValue = "8",
             description = "Rank (default: ${DEFAULT-VALUE}).")
     private int rank = 8;
@@ -28,6 +32,7 @@ final class AdapterOptions {
     @Option(
             names = "--lora-alpha",
             paramLabel = "A",
+            converter = NumberRange.Positive.class,
             defaultValue = "16",
             description = "Alpha; adapters are scaled by alpha / rank (default: ${DEFAULT-VALUE}).")
     private double alpha = 16;
@@ -35,6 +40,7 @@ final class AdapterOptions {
     @Option(
             names = "--lora-dropout",
             paramLabel = "P",
+            converter = NumberRange.Dropout.class,
             defaultValue = "0.05",
             description = "Share of an adapter's input that is dropped in training (default: ${DEFAULT-VALUE}).")
     private double dropout = 0.05;
@@ -43,9 +49,10 @@ final class AdapterOptions {
             names = "--targets",
             paramLabel = "NAMES",
             split = ",",
+            converter = TargetConverter.class,
             defaultValue = "q,k,v,o,gate,up,down",
             description = "Projections that get adapters, e.g. q_proj,v_proj or q,v (default: ${DEFAULT-VALUE}).")
-    private String[] targets;
+    private Site[] targets;
 
     @Option(
             names = "--rank-of",
@@ -133,13 +140,17 @@ final class AdapterOptions {
 
     /// @return the projections that get adapters
     Set<Site> sites() {
-        EnumSet<Site> sites = EnumSet.noneOf(Site.class);
-        for (String name : targets) {
-            if (name.isBlank()) {
-                throw new IllegalArgumentException("the targets " + String.join(",", targets) + " have an empty name");
+        return EnumSet.copyOf(List.of(targets));
+    }
+
+    static final class TargetConverter implements ITypeConverter<Site> {
+        @Override
+        public Site convert(String value) {
+            try {
+                return LoraSettings.target(value.endsWith("_proj") ? value : value + "_proj");
+            } catch (IllegalArgumentException e) {
+                throw new TypeConversionException(e.getMessage());
             }
-            sites.add(LoraSettings.target(name.endsWith("_proj") ? name : name + "_proj"));
         }
-        return sites;
     }
 }

@@ -54,7 +54,7 @@ final class LlmPrunerCommand extends PruneJob {
     @Mixin
     private ScoringOptions scoring;
 
-    private final TrainingOptions recovery = new TrainingOptions();
+    private final TrainingOptions recovery = new TrainingOptions(TrainingOptions.PAPER_EPOCHS, "recover-");
     private final AdapterOptions adapters = new AdapterOptions();
 
     LlmPrunerCommand(Terminal terminal) {
@@ -63,7 +63,7 @@ final class LlmPrunerCommand extends PruneJob {
 
     @Override
     void borrow(CommandSpec command) {
-        new BorrowedOptions(recovery, "recover-").addTo(command);
+        recovery.borrowed().addTo(command);
         new BorrowedOptions(adapters, "recover-").addTo(command);
     }
 

@@ -35,7 +35,7 @@ abstract class MaskCommand extends PruneJob {
 
     private final MethodName method;
     private final MaskOptions masks = new MaskOptions();
-    private final TrainingOptions training = new TrainingOptions(EPOCHS);
+    private final TrainingOptions training = new TrainingOptions(EPOCHS, "");
     private final AdapterOptions adapters = new AdapterOptions();
     private final TrainingOptions recovery;
     private final AdapterOptions recoveryAdapters = new AdapterOptions();
@@ -46,7 +46,7 @@ abstract class MaskCommand extends PruneJob {
     MaskCommand(Terminal terminal, MethodName method, int recoveryEpochs) {
         super(terminal);
         this.method = method;
-        this.recovery = new TrainingOptions(recoveryEpochs);
+        this.recovery = new TrainingOptions(recoveryEpochs, "recover-");
     }
 
     /// @return whether no adapters are trained beside the masks
@@ -106,7 +106,7 @@ abstract class MaskCommand extends PruneJob {
                 .described("--sparsity-warmup", "Steps with masks in which the wanted sparsity rises from 0 (default: "
                         + warmup + ").")
                 .addTo(command);
-        new BorrowedOptions(training, "")
+        training.borrowed()
                 .described("--steps", "Steps of the optimiser with masks (default: --epochs of the data).")
                 .described("--epochs", "Instead of --steps: how often to go through the data with masks (default: "
                         + EPOCHS + ").")
@@ -134,7 +134,7 @@ abstract class MaskCommand extends PruneJob {
 
     /// @return options of the recovery that follow those of the training of masks, to be changed further
     final BorrowedOptions recoveryTraining() {
-        return new BorrowedOptions(recovery, "recover-")
+        return recovery.borrowed()
                 .following("--batch", "--micro-batch", "--max-length", "--seed")
                 .withDefault("--warmup", "0")
                 .described("--warmup", "Steps in which the learning rate rises (default: ${DEFAULT-VALUE}).");

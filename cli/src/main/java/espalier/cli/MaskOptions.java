@@ -40,6 +40,7 @@ final class MaskOptions {
     @Option(
             names = "--sparsity-warmup",
             paramLabel = "W",
+            converter = NumberRange.LongCountOrNone.class,
             description = "Steps with masks in which the wanted sparsity rises from 0 (default: 4/7 of them).")
     private Long warmup;
 
@@ -110,6 +111,7 @@ final class MaskOptions {
     @Option(
             names = "--align",
             paramLabel = "N",
+            converter = NumberRange.Count.class,
             defaultValue = "1",
             description = "Keep FFN widths that are multiples of N, e.g. 32 or 128 (default: ${DEFAULT-VALUE}).")
     private int align;

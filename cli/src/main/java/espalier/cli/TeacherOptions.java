@@ -34,6 +34,7 @@ final class TeacherOptions {
     @Option(
             names = "--teacher-gap",
             paramLabel = "G",
+            converter = NumberRange.Count.class,
             description = "How many snapshots back the teacher is while the sparsity rises (default: as many as make "
                     + "0.1 of sparsity, 10 of the usual ones).")
     private Integer gap;
@@ -47,6 +48,7 @@ final class TeacherOptions {
     @Option(
             names = "--kl-weight",
             paramLabel = "W",
+            converter = NumberRange.NotNegative.class,
             defaultValue = "0.1",
             description = "Weight of the divergence from the teacher's predictions, summed over the tokens of a "
                     + "sequence (default: ${DEFAULT-VALUE}).")
@@ -55,6 +57,7 @@ final class TeacherOptions {
     @Option(
             names = "--layer-weight",
             paramLabel = "W",
+            converter = NumberRange.NotNegative.class,
             defaultValue = "0.9",
             description = "Weight of the squared distance from the teacher's hidden states, summed over layers "
                     + "(default: ${DEFAULT-VALUE}).")
@@ -63,6 +66,7 @@ final class TeacherOptions {
     @Option(
             names = "--temperature",
             paramLabel = "T",
+            converter = NumberRange.Positive.class,
             description = "Temperature of both predictions in the divergence (default: 2/3).")
     private Double temperature;
 
@@ -70,6 +74,9 @@ final class TeacherOptions {
     /// @return what is minimised
     /// @throws IllegalArgumentException naming options that contradict each other or the sparsity
     MaskMethod method(double sparsity) {
+        if (klWeight == 0 && layerWeight == 0) {
+            throw new IllegalArgumentException("--kl-weight and --layer-weight are both 0, so nothing would be learnt");
+        }
         double usual = MaskMethod.NutePrune.RELEASED.temperature();
         return new MaskMethod.NutePrune(
                 klWeight, layerWeight, temperature == null ? usual : temperature, teachers(sparsity));

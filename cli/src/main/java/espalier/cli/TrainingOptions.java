@@ -14,23 +14,30 @@ import picocli.CommandLine.TypeConversionException;
 /// other defaults those of `pretrain` ([PretrainDefaults]) and of pruning by masks ([MaskCommand]). The defaults here
 /// are those of LLM-Pruner's paper.
 final class TrainingOptions {
+    static final int PAPER_EPOCHS = 2;
+
     private static final int PAPER_LENGTH = 256;
     private static final int PAPER_WARMUP = 100;
     private static final int PAPER_VALIDATION_ROWS = 2000;
-    private static final int PAPER_EPOCHS = 2;
 
-    @Option(names = "--steps", paramLabel = "N", description = "Steps of the optimiser (default: --epochs of the data).")
+    @Option(
+            names = "--steps",
+            paramLabel = "N",
+            converter = NumberRange.LongCount.class,
+            description = "Steps of the optimiser (default: --epochs of the data).")
     private Long steps;
 
     @Option(
             names = "--epochs",
             paramLabel = "N",
+            converter = NumberRange.Count.class,
             description = "Instead of --steps: how often to go through the data (default: 2).")
     private Integer epochs;
 
     @Option(
             names = "--batch",
             paramLabel = "B",
+            converter = NumberRange.Count.class,
             defaultValue = "64",
             description = "Sequences of a step (default: ${DEFAULT-VALUE}).")
     private Integer batch;
@@ -38,6 +45,7 @@ final class TrainingOptions {
     @Option(
             names = "--micro-batch",
             paramLabel = "b",
+            converter = NumberRange.Count.class,
             defaultValue = "4",
             description = "Sequences that are run at once (default: ${DEFAULT-VALUE}).")
     private Integer microBatch;
@@ -45,6 +53,7 @@ final class TrainingOptions {
     @Option(
             names = "--max-length",
             paramLabel = "T",
+            converter = NumberRange.Length.class,
             description = "Longest sequence in tokens, a prefix included; what is longer is cut (default: 256 and the "
                     + "prefix, at most the context).")
     private Integer maxLength;
@@ -52,6 +61,7 @@ final class TrainingOptions {
     @Option(
             names = "--lr",
             paramLabel = "L",
+            converter = NumberRange.NotNegative.class,
             defaultValue = "1e-4",
             description = "Learning rate after the warm-up (default: ${DEFAULT-VALUE}).")
     private double learningRate;
@@ -67,12 +77,14 @@ final class TrainingOptions {
     @Option(
             names = "--warmup",
             paramLabel = "N",
+            converter = NumberRange.LongCountOrNone.class,
             description = "Steps in which the learning rate rises (default: 100, at most a tenth of the steps).")
     private Long warmup;
 
     @Option(
             names = "--weight-decay",
             paramLabel = "D",
+            converter = NumberRange.NotNegative.class,
             defaultValue = "0",
             description = "AdamW's (default: ${DEFAULT-VALUE}).")
     private double weightDecay;
@@ -80,6 +92,7 @@ final class TrainingOptions {
     @Option(
             names = "--clip",
             paramLabel = "C",
+            converter = NumberRange.NotNegative.class,
             defaultValue = "1",
             description = "Largest norm of the gradient, 0 for any (default: ${DEFAULT-VALUE}).")
     private double clip;
@@ -87,6 +100,7 @@ final class TrainingOptions {
     @Option(
             names = "--validation-rows",
             paramLabel = "N",
+            converter = NumberRange.CountOrNone.class,
             description = "Sequences held out; the state that predicts them best is written "
                     + "(default: 2000, at most a tenth of the data; 0 writes the last state).")
     private Integer validationRows;
@@ -94,6 +108,7 @@ final class TrainingOptions {
     @Option(
             names = "--eval-every",
             paramLabel = "N",
+            converter = NumberRange.LongCount.class,
             defaultValue = "100",
             description = "Steps between validations (default: ${DEFAULT-VALUE}).")
     private long evalEvery;
@@ -101,6 +116,7 @@ final class TrainingOptions {
     @Option(
             names = "--save-every",
             paramLabel = "N",
+            converter = NumberRange.LongCount.class,
             defaultValue = "200",
             description = "Steps between saved states (default: ${DEFAULT-VALUE}); each validation saves one too.")
     private long saveEvery;
@@ -125,15 +141,23 @@ final class TrainingOptions {
     Long seed;
 
     private final int usualEpochs;
+    private final String prefix;
 
     /// Those of LLM-Pruner's paper.
     TrainingOptions() {
-        this(PAPER_EPOCHS);
+        this(PAPER_EPOCHS, "");
     }
 
     /// @param usualEpochs how often a run goes through its data that says nothing of its length
-    TrainingOptions(int usualEpochs) {
+    /// @param prefix that the names of these get, see [BorrowedOptions]
+    TrainingOptions(int usualEpochs, String prefix) {
         this.usualEpochs = usualEpochs;
+        this.prefix = prefix;
+    }
+
+    /// @return these under their names in another command
+    BorrowedOptions borrowed() {
+        return new BorrowedOptions(this, prefix);
     }
 
     /// @param usual steps of the run, if nothing is said of its length
@@ -154,13 +178,8 @@ final class TrainingOptions {
     /// @param examples that are learnt from
     TrainingSettings settings(int examples) {
         if (steps != null && epochs != null) {
-            throw new IllegalArgumentException("steps and epochs exclude each other");
-        }
-        if (epochs != null && epochs < 1) {
-            throw new IllegalArgumentException("epochs must be positive, got " + epochs);
-        }
-        if (batch < 1) {
-            throw new IllegalArgumentException("batch must be positive, got " + batch);
+            throw new IllegalArgumentException(
+                    "--%ssteps and --%sepochs exclude each other".formatted(prefix, prefix));
         }
         long perEpoch = (examples + batch - 1L) / batch;
         long total = steps != null ? steps : perEpoch * (epochs == null ? usualEpochs : epochs);

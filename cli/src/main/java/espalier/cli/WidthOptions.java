@@ -62,6 +62,7 @@ final class WidthOptions {
     @Option(
             names = "--align",
             paramLabel = "N",
+            converter = NumberRange.Count.class,
             defaultValue = "1",
             description = "Keep FFN widths that are multiples of N (default: 1).")
     private int align;

@@ -129,7 +129,8 @@ class FinetuneCommandGoldenTest {
         finetune();
         Map<Path, String> before = content(out);
         finetune("--overwrite", "--weight-decay", -1).refused(
-                "weight decay is -1.0, expected a number that is not negative");
+                "Invalid value for option '--weight-decay': '-1' is out of range, expected a number >= 0 (see espalier"
+                        + " finetune --help)");
         Cli tooLittle = finetune("--overwrite", "--memory", 1);
         assertTrue(tooLittle.err().contains("not enough memory"), tooLittle.err());
         Cli otherRank = finetune("--resume", "--accept-changes", "--rank-of", "q_proj=3");
@@ -182,19 +183,26 @@ class FinetuneCommandGoldenTest {
 
     @ParameterizedTest
     @CsvSource(delimiter = '|', value = {
-        "--steps | 0 | steps must be positive, got 0",
-        "--lora-rank | 0 | lora rank must be positive, got 0",
-        "--lora-dropout | 1 | lora dropout is 1.0, expected a number from 0 to 65535/65536",
-        "--lr | -1 | learning rate is -1.0, expected a number that is not negative",
-        "--lr | NaN | learning rate is NaN, expected a number that is not negative",
-        "--batch | 0 | batch must be positive, got 0",
-        "--micro-batch | 0 | micro-batch must be positive, got 0",
-        "--clip | -1 | clip is -1.0, expected a number that is not negative",
-        "--eval-every | 0 | steps between validations must be positive, got 0",
-        "--max-length | 1 | max length must be at least 2 tokens, got 1",
-        "--targets | x | adapters of x_proj are not supported; known: q_proj, k_proj, v_proj, o_proj, gate_proj, "
-                + "up_proj, down_proj",
-        "--epochs | 2 | steps and epochs exclude each other",
+        "--steps | 0 | '0' is out of range, expected an integer >= 1",
+        "--lora-rank | 0 | '0' is out of range, expected an integer >= 1",
+        "--lora-dropout | 1 | '1' is out of range, expected a number from 0 to 65535/65536",
+        "--lr | -1 | '-1' is out of range, expected a number >= 0",
+        "--lr | NaN | 'NaN' is out of range, expected a number >= 0",
+        "--batch | 0 | '0' is out of range, expected an integer >= 1",
+        "--micro-batch | 0 | '0' is out of range, expected an integer >= 1",
+        "--clip | -1 | '-1' is out of range, expected a number >= 0",
+        "--eval-every | 0 | '0' is out of range, expected an integer >= 1",
+        "--max-length | 1 | '1' is out of range, expected an integer >= 2",
+    }, quoteCharacter = '"')
+    void valuesOutOfRangeAreRefusedAndLeaveNothing(String option, String value, String message) throws IOException {
+        badOptionsAreRefusedAndLeaveNothing(
+                option, value,
+                "Invalid value for option '%s': %s (see espalier finetune --help)".formatted(option, message));
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', value = {
+        "--epochs | 2 | --steps and --epochs exclude each other",
         "--rank-of | z=3 | a lora rank is given for z, which is no target of this model",
     })
     void badOptionsAreRefusedAndLeaveNothing(String option, String value, String message) throws IOException {
@@ -299,8 +307,10 @@ class FinetuneCommandGoldenTest {
                 .refused("--resume needs --recover: pruning alone has no run to go on with" + help);
         Cli noText = recover("--eval-data", folder.resolve("none.txt"));
         noText.refused(folder.resolve("none.txt") + ": no such file or folder");
-        recover("--recover-targets", "x").refused("adapters of x_proj are not supported; known: q_proj, k_proj, v_proj,"
-                + " o_proj, gate_proj, up_proj, down_proj");
+        String known = "adapters of x_proj are not supported; known: q_proj, k_proj, v_proj, o_proj, gate_proj,"
+                + " up_proj, down_proj";
+        recover("--recover-targets", "q,x").refused(
+                "Invalid value for option '--recover-targets' (NAMES): " + known + help);
         assertEquals(Set.of(), PruneRuns.names(out.getParent()));
         Files.writeString(data, "no json");
         recover().refused(data + ": line 1: not JSON: Unrecognized token 'no': was expecting (JSON String, Number, Array,"

@@ -136,16 +136,9 @@ class MaskInputGoldenTest {
         "--mask-lr, 0, '--mask-lr is 0.0, expected a positive number'",
         "--multiplier-lr, -1, '--multiplier-lr is -1.0, expected a positive number'",
         "--mask-lr, NaN, '--mask-lr is NaN, expected a positive number'",
-        "--align, 0, 'align must be positive, got 0'",
         "--layers, 0:6, '--layers 0:6 reaches beyond the model''s 5 layers'",
         "--layers, 2:2, 'no layer has gates, the range is 2:2'",
-        "--steps, 0, 'steps must be positive, got 0'",
-        "--batch, 0, 'batch must be positive, got 0'",
-        "--micro-batch, 0, 'micro-batch must be positive, got 0'",
-        "--lora-rank, 0, 'lora rank must be positive, got 0'",
-        "--lr, -1, 'learning rate is -1.0, expected a number that is not negative'",
         "--threads, 0, '--threads must be 1 to 1024, got 0'",
-        "--sparsity-warmup, -1, 'warm-up steps of the sparsity must not be negative, got -1'",
     })
     void numbersOutOfRange(String option, String value, String message) throws IOException {
         refused(message, masked("nuteprune", option, value));
@@ -157,12 +150,58 @@ class MaskInputGoldenTest {
         "--teachers, 0, '--teachers must be positive, got 0; --teacher intact goes without snapshots'",
         "--teacher-interval, 0.3, '--teacher-interval is 0.3, expected a positive number below the sparsity 0.3'",
         "--teacher-interval, NaN, '--teacher-interval is NaN, expected a positive number below the sparsity 0.3'",
-        "--teacher-gap, 0, 'gap of teachers must be positive, got 0'",
-        "--temperature, 0, 'temperature is 0.0, expected a positive number'",
-        "--kl-weight, -1, 'kl weight is -1.0, expected a number that is not negative'",
     })
     void teachersOutOfRange(String option, String value, String message) throws IOException {
         refused(message, masked("nuteprune", option, value));
+    }
+
+    /// Each option by its own name: those of the masks, and those of the recovery with its prefix.
+    @ParameterizedTest
+    @CsvSource({
+        "align, 0, out of range, an integer >= 1",
+        "sparsity-warmup, -1, out of range, an integer >= 0",
+        "teacher-gap, 0, out of range, an integer >= 1",
+        "teacher-gap, 2.5, not a number, an integer >= 1",
+        "temperature, 0, out of range, a number > 0",
+        "kl-weight, -1, out of range, a number >= 0",
+        "layer-weight, NaN, out of range, a number >= 0",
+        "lora-rank, 0, out of range, an integer >= 1",
+        "lora-alpha, Infinity, out of range, a number > 0",
+        "lora-dropout, 1, out of range, a number from 0 to 65535/65536",
+        "recover-lora-rank, 0, out of range, an integer >= 1",
+    })
+    void valuesOutOfRange(String option, String value, String why, String expected) throws IOException {
+        assertOutOfRange(option, value, why, expected);
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "steps, 0, out of range, an integer >= 1",
+        "epochs, -3, out of range, an integer >= 1",
+        "batch, 0, out of range, an integer >= 1",
+        "batch, 99999999999, not a number, an integer >= 1",
+        "micro-batch, 0, out of range, an integer >= 1",
+        "max-length, 1, out of range, an integer >= 2",
+        "lr, -1, out of range, a number >= 0",
+        "lr, fast, not a number, a number >= 0",
+        "warmup, -1, out of range, an integer >= 0",
+        "weight-decay, -0.5, out of range, a number >= 0",
+        "clip, NaN, out of range, a number >= 0",
+        "validation-rows, -1, out of range, an integer >= 0",
+        "eval-every, 0, out of range, an integer >= 1",
+        "save-every, 0, out of range, an integer >= 1",
+    })
+    void valuesOutOfRangeOfBothTrainings(String option, String value, String why, String expected)
+            throws IOException {
+        assertOutOfRange(option, value, why, expected);
+        assertOutOfRange("recover-" + option, value, why, expected);
+    }
+
+    private void assertOutOfRange(String option, String value, String why, String expected) throws IOException {
+        refused(
+                "Invalid value for option '--%s': '%s' is %s, expected %s%s"
+                        .formatted(option, value, why, expected, NUTEPRUNE_HELP),
+                masked("nuteprune", "--" + option, value));
     }
 
     @Test
@@ -202,9 +241,12 @@ class MaskInputGoldenTest {
                 "--teacher intact has no snapshots: it excludes --teachers, --teacher-interval and --teacher-gap",
                 masked("nuteprune", "--teacher", "intact", "--teacher-gap", 1));
         refused(
-                "neither the distributions nor the states of a teacher have weight",
+                "--kl-weight and --layer-weight are both 0, so nothing would be learnt",
                 masked("nuteprune", "--kl-weight", 0, "--layer-weight", 0));
-        refused("steps and epochs exclude each other", masked("nuteprune", "--steps", 3, "--epochs", 1));
+        refused("--steps and --epochs exclude each other", masked("nuteprune", "--steps", 3, "--epochs", 1));
+        refused(
+                "--recover-steps and --recover-epochs exclude each other",
+                masked("compresso", "--recover-steps", 3, "--recover-epochs", 1));
         refused(
                 "--sparsity and --target-prunable are the same, expected one of them",
                 masked("compresso", "--target-prunable", 0.3));

@@ -111,12 +111,15 @@ class PretrainCommandGoldenTest {
 
     @ParameterizedTest
     @CsvSource(delimiter = '|', value = {
-        "--steps | 0 | steps must be positive, got 0",
+        "--steps | 0 | Invalid value for option '--steps': '0' is out of range, expected an integer >= 1 (see "
+                + "espalier pretrain --help)",
         "--sample-every | -1 | steps between samples must not be negative, got -1",
         "--sample-tokens | 0 | max-tokens must be positive, got 0",
         "--sample-temperature | -1 | temperature must be finite and not negative, got -1.0",
-        "--weight-decay | -1 | weight decay is -1.0, expected a number that is not negative",
-        "--max-length | 1 | max length must be at least 2 tokens, got 1",
+        "--weight-decay | -1 | Invalid value for option '--weight-decay': '-1' is out of range, expected a number >= 0 "
+                + "(see espalier pretrain --help)",
+        "--max-length | 1 | Invalid value for option '--max-length': '1' is out of range, expected an integer >= 2 "
+                + "(see espalier pretrain --help)",
     })
     void badOptionsAreRefusedAndLeaveNothing(String option, String value, String message) throws IOException {
         Cli.run("pretrain", "--config", config, "--tokenizer", PruneRuns.small(), "--data", PruneRuns.story(), "--out",

@@ -31,7 +31,8 @@ public record LoraSettings(
         boolean rankStabilized,
         Map<String, Integer> ranks,
         Map<String, Double> alphas) {
-    private static final double MOST_DROPOUT = 65535 / 65536.0;
+    /// As close to 1 as dropout comes.
+    public static final double MOST_DROPOUT = 65535 / 65536.0;
 
     /// Every projection of a layer.
     public static final Set<Site> ALL_LINEAR = Collections.unmodifiableSet(EnumSet.allOf(Site.class));
