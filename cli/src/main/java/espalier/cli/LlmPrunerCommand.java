@@ -173,7 +173,7 @@ final class LlmPrunerCommand extends PruneJob {
         }
         LlmPruner.Settings settings = new LlmPruner.Settings(
                 scoring.settings(),
-                widths.selection(layers, selection.isGlobal(), selection.norm().orElse(NormRule.RELEASED)),
+                widths.selection(shape, selection.isGlobal(), selection.norm().orElse(NormRule.RELEASED)),
                 size.target().orElseThrow(),
                 selection.steps(),
                 scoring.seed);

@@ -184,7 +184,8 @@ final class MaskOptions {
 
     /// @param model the model
     /// @return its gates
-    /// @throws IllegalArgumentException if they cannot reach the sparsity, or there are no such layers
+    /// @throws IllegalArgumentException if they cannot reach the sparsity, there are no such layers, or none of them
+    ///     could keep a width that is asked for
     GateSettings gates(ModelShape model) {
         int count = model.layers().size();
         GateSettings gates = new GateSettings(
@@ -195,6 +196,9 @@ final class MaskOptions {
                 layerGates,
                 layers == null ? new LayerRange(0, count) : WidthOptions.checked("--layers", layers, count));
         new GateSparsity(new GateLayout(model, gates)).requireReachable(sparsity());
+        if (gates.ffn()) {
+            WidthOptions.requireAlign(align, model, gates.layers());
+        }
         return gates;
     }
 

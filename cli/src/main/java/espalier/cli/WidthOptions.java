@@ -9,6 +9,8 @@ import espalier.engine.prune.PruningPlan;
 import espalier.engine.prune.Selection;
 import espalier.engine.prune.UnitScores;
 import java.util.Locale;
+import java.util.OptionalInt;
+import java.util.stream.IntStream;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.TypeConversionException;
@@ -82,12 +84,13 @@ final class WidthOptions {
         return kept;
     }
 
-    /// @param layerCount layers of the model
+    /// @param shape the model
     /// @param global whether all groups compete with each other
     /// @param norm what happens to norms in mode channel
     /// @return which units compete
     /// @throws IllegalArgumentException if options contradict each other or reach beyond the model
-    Selection selection(int layerCount, boolean global, NormRule norm) {
+    Selection selection(ModelShape shape, boolean global, NormRule norm) {
+        int layerCount = shape.layers().size();
         checkCombination();
         if (global && (uniform || mode != Mode.BLOCK)) {
             throw new IllegalArgumentException(
@@ -99,11 +102,12 @@ final class WidthOptions {
         return switch (mode) {
             case CHANNEL -> new Selection.Channels(norm);
             case BLOCK -> {
+                LayerRange mlp = mlpLayers(layerCount);
+                requireAlign(align, shape, mlp);
                 if (uniform) {
                     yield new Selection.Uniform(align);
                 }
                 LayerRange attention = attentionLayers(layerCount);
-                LayerRange mlp = mlpLayers(layerCount);
                 if (attention.start() == attention.end() && mlp.start() == mlp.end()) {
                     throw new IllegalArgumentException("the layer ranges name no layer, so nothing would be pruned");
                 }
@@ -144,6 +148,22 @@ final class WidthOptions {
         return range;
     }
 
+    /// Refuses a multiple that is above every width, so that layers could only stay as they are. A layer that is
+    /// narrower than others does that, see [espalier.engine.model.AlignedWidth].
+    ///
+    /// @param align from `--align`
+    /// @param shape the model
+    /// @param pruned its layers that may lose FFN channels
+    /// @throws IllegalArgumentException naming the option, and the widest of these layers
+    static void requireAlign(int align, ModelShape shape, LayerRange pruned) {
+        OptionalInt widest = IntStream.range(pruned.start(), pruned.end())
+                .reduce((a, b) -> shape.layers().get(b).ffn() > shape.layers().get(a).ffn() ? b : a);
+        if (align > 1 && widest.isPresent() && align > shape.layers().get(widest.getAsInt()).ffn()) {
+            throw new IllegalArgumentException("--align is %d, expected at most %d, the FFN channels of layer %d"
+                    .formatted(align, shape.layers().get(widest.getAsInt()).ffn(), widest.getAsInt()));
+        }
+    }
+
     /// @return whether any option but the mode was given
     boolean given() {
         return layers != null || attentionLayers != null || mlpLayers != null || keepLayers != null || uniform
@@ -173,7 +193,7 @@ final class WidthOptions {
             return PruningPlan.keepFirstLayers(shape, keptLayers(layerCount)).resultShape();
         }
         var scores = Groups.of(architecture.graph(shape)).all().stream().map(UnitScores::equal).toList();
-        return selection(layerCount, false, NormRule.RELEASED).select(ratio, shape, scores).plan().resultShape();
+        return selection(shape, false, NormRule.RELEASED).select(ratio, shape, scores).plan().resultShape();
     }
 
     static final class ModeConverter implements ITypeConverter<Mode> {

@@ -136,6 +136,7 @@ class MaskInputGoldenTest {
         "--mask-lr, 0, '--mask-lr is 0.0, expected a positive number'",
         "--multiplier-lr, -1, '--multiplier-lr is -1.0, expected a positive number'",
         "--mask-lr, NaN, '--mask-lr is NaN, expected a positive number'",
+        "--align, 173, '--align is 173, expected at most 172, the FFN channels of layer 0'",
         "--layers, 0:6, '--layers 0:6 reaches beyond the model''s 5 layers'",
         "--layers, 2:2, 'no layer has gates, the range is 2:2'",
         "--threads, 0, '--threads must be 1 to 1024, got 0'",
@@ -217,6 +218,15 @@ class MaskInputGoldenTest {
         refused(
                 "--target-prunable is 1.5, expected a number in (0, 1)",
                 all(other, List.of("--target-prunable", 1.5)));
+    }
+
+    @Test
+    void unequalLayersCannotBecomeUniform() throws IOException {
+        Path model = folder.resolve("unequal");
+        assertEquals(0, PruneRuns.prune(model, "--ratio", 0.3, "--layers", "1:3").exit());
+        Object[] arguments = masked("nuteprune", "--uniform", "--steps", 3);
+        arguments[List.of(arguments).indexOf(PruneRuns.small())] = model;
+        refused("uniform widths need a model whose layers have equal shapes", arguments);
     }
 
     @Test

@@ -168,6 +168,7 @@ class PruneInputGoldenTest {
         "--tokens, 1, 'tokens of a sample must be at least 2, got 1'",
         "--tokens, 513, '--tokens must be at most 512, the model''s context, got 513'",
         "--iterative-steps, 0, 'iterative steps must be positive, got 0'",
+        "--align, 173, '--align is 173, expected at most 172, the FFN channels of layer 0'",
         "--threads, 0, '--threads must be 1 to 1024, got 0'",
         "--threads, 100000, '--threads must be 1 to 1024, got 100000'",
     })

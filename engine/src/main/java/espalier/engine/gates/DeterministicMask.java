@@ -1,10 +1,7 @@
 package espalier.engine.gates;
 
-import espalier.engine.gates.GateSettings.Enabling;
 import espalier.engine.model.AlignedWidth;
-import espalier.engine.weights.LayerShape;
 import java.util.Arrays;
-import java.util.List;
 import java.util.Map;
 import java.util.stream.Collectors;
 
@@ -18,9 +15,9 @@ public final class DeterministicMask {
     /// @param logAlpha one per gate, finite
     /// @param rule widths that may be left
     /// @return the mask; an enabling gate is 0 if it expects to be
-    /// @throws IllegalArgumentException if layers cannot be uniform, as they differ already, or some have no gates, or
-    ///     enabling gates decide
+    /// @throws IllegalArgumentException if the rule does not fit, see [WidthRule#requireFits]
     public static GateMask of(GateLayout layout, double[] logAlpha, WidthRule rule) {
+        rule.requireFits(layout);
         layout.check("log-alpha", logAlpha);
         Map<GateFamily, Double> means = rule.uniform() ? meanZeros(layout, logAlpha) : Map.of();
         double[] gates = new double[layout.size()];
@@ -37,7 +34,6 @@ public final class DeterministicMask {
     }
 
     private static Map<GateFamily, Double> meanZeros(GateLayout layout, double[] logAlpha) {
-        requireUniform(layout);
         return layout.blocks().stream().collect(Collectors.groupingBy(
                 GateBlock::family, Collectors.averagingDouble(block -> expectedZeros(logAlpha, block))));
     }
@@ -86,20 +82,5 @@ public final class DeterministicMask {
     /// Makes the two zeros equal, which an order of doubles tells apart.
     private static double orderKey(double logAlpha) {
         return logAlpha + 0.0;
-    }
-
-    private static void requireUniform(GateLayout layout) {
-        List<LayerShape> layers = layout.model().layers();
-        if (layers.stream().distinct().count() > 1) {
-            throw new IllegalArgumentException("uniform widths need a model whose layers have equal shapes");
-        }
-        int gated = layout.settings().layers().end() - layout.settings().layers().start();
-        if (gated < layers.size()) {
-            throw new IllegalArgumentException("uniform widths need gates in all %d layers, the range is %s"
-                    .formatted(layers.size(), layout.settings().layers()));
-        }
-        if (layout.settings().enabling() != Enabling.NONE) {
-            throw new IllegalArgumentException("uniform widths exclude gates over layers, which leave some dense");
-        }
     }
 }

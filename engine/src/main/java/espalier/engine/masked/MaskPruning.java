@@ -7,6 +7,7 @@ import espalier.engine.adapt.LoraMerge;
 import espalier.engine.adapt.LoraState;
 import espalier.engine.adapt.PeftAdapter;
 import espalier.engine.gates.DeterministicMask;
+import espalier.engine.gates.GateLayout;
 import espalier.engine.gates.GateSparsity;
 import espalier.engine.gates.TargetShift;
 import espalier.engine.gates.WidthRule;
@@ -84,12 +85,13 @@ public final class MaskPruning {
     /// @param request what to do
     /// @param data where the examples come from, for the reader of the file
     /// @return the resolved configuration
-    /// @throws IllegalArgumentException if it cannot be done, see [MaskTraining#check]
+    /// @throws IllegalArgumentException if it cannot be done, see [MaskTraining#check] and [WidthRule#requireFits]
     public static RunConfig configuration(ModelFolder base, Request request, ObjectNode data) {
         MaskTraining.Request training = request.training();
         ModelShape shape = base.model().shape();
         long weightBytes = base.checkpoint().bytes();
         MaskTraining.check(shape, weightBytes, training);
+        request.widths().requireFits(new GateLayout(shape, training.gates()));
         PruningMemory.withoutGradients(Architecture.forModelType(base.config().modelType()), shape, weightBytes)
                 .require(training.memory());
         ObjectNode json = JsonNodeFactory.instance.objectNode();
