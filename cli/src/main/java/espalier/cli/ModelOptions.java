@@ -23,7 +23,10 @@ final class ModelOptions {
             description = "Kernels: vector (default), or scalar, the slow reference on one thread.")
     private Backends.Choice backend;
 
-    @Option(names = "--threads", paramLabel = "N", description = "Threads of an operation (default: all processors).")
+    @Option(
+            names = "--threads",
+            paramLabel = "N",
+            description = "Threads of an operation (default: all processors; scalar has one).")
     private Integer threads;
 
     /// Opens the backend and says in one log line what it is.
@@ -31,6 +34,9 @@ final class ModelOptions {
         int count = threads == null ? Runtime.getRuntime().availableProcessors() : threads;
         if (count < 1 || count > MOST_THREADS) {
             throw new IllegalArgumentException("--threads must be 1 to %d, got %d".formatted(MOST_THREADS, count));
+        }
+        if (backend == Backends.Choice.SCALAR && threads != null && count > 1) {
+            throw new IllegalArgumentException("--threads is " + count + ", --backend scalar has one thread");
         }
         Ops ops = Backends.open(backend, count);
         LOG.log(

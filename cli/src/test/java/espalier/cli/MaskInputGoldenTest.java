@@ -140,6 +140,7 @@ class MaskInputGoldenTest {
         "--layers, 0:6, '--layers 0:6 reaches beyond the model''s 5 layers'",
         "--layers, 2:2, 'no layer has gates, the range is 2:2'",
         "--threads, 0, '--threads must be 1 to 1024, got 0'",
+        "--threads, 1025, '--threads must be 1 to 1024, got 1025'",
     })
     void numbersOutOfRange(String option, String value, String message) throws IOException {
         refused(message, masked("nuteprune", option, value));
@@ -218,6 +219,13 @@ class MaskInputGoldenTest {
         refused(
                 "--target-prunable is 1.5, expected a number in (0, 1)",
                 all(other, List.of("--target-prunable", 1.5)));
+    }
+
+    @Test
+    void theReferenceKernelsHaveOneThread() throws IOException {
+        refused(
+                "--threads is 2, --backend scalar has one thread",
+                masked("nuteprune", "--backend", "scalar", "--threads", 2));
     }
 
     @Test
