@@ -24,14 +24,15 @@ final class TrainingMeter implements TrainingWatch, AutoCloseable {
         }
         String validation =
                 Double.isNaN(step.validationLoss()) ? "" : ", validation %.4f".formatted(step.validationLoss());
+        String learningRate = Double.isNaN(step.learningRate()) ? "" : ", lr %.3g".formatted(step.learningRate());
         String skipped = step.skippedSteps() == 0 ? "" : ", %d skipped".formatted(step.skippedSteps());
         String beside = step.beside().isEmpty() ? "" : ", " + step.beside();
-        line.show("step %d of %d: loss %.4f%s, lr %.3g, gradient %.3g, %.0f tokens/s, %s left%s%s".formatted(
+        line.show("step %d of %d: loss %.4f%s%s, gradient %.3g, %.0f tokens/s, %s left%s%s".formatted(
                 step.step(),
                 step.steps(),
                 step.loss(),
                 validation,
-                step.learningRate(),
+                learningRate,
                 step.gradientNorm(),
                 step.tokensPerSecond(),
                 ProgressMeter.duration(step.secondsLeft()),

@@ -83,10 +83,12 @@ class MaskCommandGoldenTest {
         assertEquals(0.3, json.get("target_sparsity").doubleValue());
         assertEquals(!compresso, json.has("teachers"), "only NutePrune has some");
         assertEquals(List.of("dense", "pruned"), json.get("rows").findValuesAsText("stage"));
+        boolean masksOnly = option.equals("--masks-only");
+        assertTrue(steps(out.resolve("run")).stream().allMatch(line -> line.has("learning_rate") != masksOnly));
         long parameters = json.get("parameters_after").longValue();
         assertTrue(parameters <= json.get("parameters_before").longValue());
         assertEquals(parameters, PruneRuns.inspect(out).get("parameters").longValue());
-        assertEquals(!option.equals("--masks-only"), Files.exists(out.resolve("adapter")));
+        assertEquals(!masksOnly, Files.exists(out.resolve("adapter")));
         assertPrompt(compresso, out);
         assertTrue(Files.readString(out.resolve("run/report.html")).contains("Pruning of x"));
         assertEquals(0, Cli.run("generate", "--model", out, "--prompt", "Once", "--max-tokens", 3).exit());

@@ -86,7 +86,7 @@ record MaskCurves(RunCurves run, RunCurves masked, boolean teachers) {
         if (validation.size() > 0) {
             sections.add(run.linear("Validation", "cross-entropy (nats per token)", List.of(validation)));
         }
-        sections.add(run.learningRate());
+        sections.addAll(run.learningRate());
         sections.add(run.gradientNorm());
         sections.add(run.speed());
         if (hasMasks) {

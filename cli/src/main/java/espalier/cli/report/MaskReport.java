@@ -19,12 +19,13 @@ public final class MaskReport {
 
     private MaskReport() {}
 
-    /// Beside what [TrainingReport#of] says of them, every step in `masks.metrics` has `seconds` (of the run so far)
-    /// and a `stage`: `adapters` (no masks yet), `pruning` (the wanted sparsity rises) or `target`. In the latter two
-    /// it has `expected_sparsity`, `realised_sparsity`, `wanted_sparsity` (shares of the prunable parameters),
-    /// `lambda1`, `lambda2` and `penalty`, and of NutePrune `teacher` (index of a snapshot, -1 for the intact model),
-    /// `teacher_sparsity` and `snapshots` (taken so far). Terms of the loss are optional: `kl`, `layers`,
-    /// `cross_entropy`; a step that was skipped may lack them and `penalty`.
+    /// Beside what [TrainingReport#of] says of them, but for `learning_rate`, which no step has where masks are trained
+    /// alone, every step in `masks.metrics` has `seconds` (of the run so far) and a `stage`: `adapters` (no masks
+    /// yet), `pruning` (the wanted sparsity rises) or `target`. In the latter two it has `expected_sparsity`,
+    /// `realised_sparsity`, `wanted_sparsity` (shares of the prunable parameters), `lambda1`, `lambda2` and `penalty`,
+    /// and of NutePrune `teacher` (index of a snapshot, -1 for the intact model), `teacher_sparsity` and `snapshots`
+    /// (taken so far). Terms of the loss are optional: `kl`, `layers`, `cross_entropy`; a step
+    /// that was skipped may lack them and `penalty`.
     ///
     /// `masks.result` has further `method` (`nuteprune`, `compresso`), `target_sparsity`, `sparsity` with `expected`,
     /// `realised` (of the mask) and `aligned` (of the written model), `parameters_before`, `parameters_after`, of

@@ -19,6 +19,7 @@ import java.util.stream.IntStream;
 record RunCurves(List<Fields> all, List<Fields> steps, List<Band> bands) {
     /// From this ratio between the largest and the smallest value on, a chart gets a logarithmic axis.
     private static final double WIDE = 50;
+    private static final String LEARNING_RATE = "learning_rate";
     /// Fewer steps than this are shown without a smoothed curve.
     private static final int SMOOTHED_FROM = 20;
 
@@ -30,7 +31,8 @@ record RunCurves(List<Fields> all, List<Fields> steps, List<Band> bands) {
 
     /// A line of a validation or a sample alone.
     private static boolean isBesideSteps(Fields line) {
-        return (line.node().has("validation_loss") || line.node().has("sample")) && !line.node().has("learning_rate");
+        return (line.node().has("validation_loss") || line.node().has("sample"))
+                && !line.node().has("loss") && !line.node().has(LEARNING_RATE);
     }
 
     RunCurves marked(List<Band> bands) {
@@ -97,8 +99,11 @@ record RunCurves(List<Fields> all, List<Fields> steps, List<Band> bands) {
         return new Chart(caption, "step", yLabel, false, series, bands);
     }
 
-    Chart learningRate() {
-        return linear("Learning rate", "", List.of(line("learning rate", "learning_rate")));
+    /// @return a section, or none where masks are trained alone: what steps them has rates of its own
+    List<Section> learningRate() {
+        return steps.stream().noneMatch(line -> line.has(LEARNING_RATE))
+                ? List.of()
+                : List.of(linear("Learning rate", "", List.of(line("learning rate", LEARNING_RATE))));
     }
 
     Chart gradientNorm() {

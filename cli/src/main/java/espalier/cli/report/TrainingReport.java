@@ -47,7 +47,7 @@ public final class TrainingReport {
         if (!run.metrics().isEmpty()) {
             OptionalDouble initial = new Fields("result", run.result()).optional("initial_validation_loss");
             sections.add(loss(curves, initial));
-            sections.add(curves.learningRate());
+            sections.addAll(curves.learningRate());
             sections.add(curves.gradientNorm());
             sections.add(curves.speed());
         }

@@ -143,6 +143,18 @@ class MaskReportTest {
                 sections(report, Section.Notices.class).getFirst().lines());
     }
 
+    /// Masks that are trained alone have rates of their own, which stay as they are.
+    @Test
+    void withoutAdaptersThereIsNoLearningRate() {
+        List<ObjectNode> metrics = SampleMaskRun.nutePruneMetrics();
+        metrics.forEach(line -> line.remove("learning_rate"));
+        metrics.get(9).put("validation_loss", 3.0);
+        List<String> captions = captions(of(with(SampleMaskRun.nutePrune(), metrics)));
+        assertFalse(captions.contains("Learning rate"), captions.toString());
+        Chart norm = chart(of(with(SampleMaskRun.nutePrune(), metrics)), "Gradient norm");
+        assertEquals(SampleMaskRun.STEPS, norm.series().getFirst().size());
+    }
+
     @Test
     void noticesOfTheResultAreAtTheTop() {
         Run masks = SampleMaskRun.nutePrune();

@@ -150,9 +150,9 @@ public final class AdamW implements AutoCloseable {
     }
 
     /// @param step steps of the run done before
-    /// @return the first group's learning rate
+    /// @return the first group's learning rate; NaN if nothing is stepped
     public double learningRate(long step) {
-        return groups.getFirst().learningRate().at(step);
+        return moments.isEmpty() ? Double.NaN : groups.getFirst().learningRate().at(step);
     }
 
     /// @return updates done: what the bias corrections count, fewer than steps where some were skipped

@@ -221,7 +221,9 @@ public final class Trainer implements AutoCloseable {
         ObjectNode line = JsonNodeFactory.instance.objectNode();
         line.put("step", progress.step);
         FiniteJson.put(line, LOSS, labelled(sum));
-        line.put("learning_rate", learningRate);
+        if (!Double.isNaN(learningRate)) {
+            line.put("learning_rate", learningRate);
+        }
         FiniteJson.put(line, "gradient_norm", norm);
         line.put("labels", sum.labels());
         line.put("tokens", progress.tokens);

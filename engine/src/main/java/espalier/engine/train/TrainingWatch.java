@@ -13,7 +13,7 @@ public interface TrainingWatch {
     /// @param steps of the run
     /// @param loss mean over the labelled tokens of its batch
     /// @param validationLoss of the last validation; NaN if there was none
-    /// @param learningRate of the first group
+    /// @param learningRate of the first group; NaN if the optimiser has nothing to step
     /// @param gradientNorm before clipping
     /// @param tokensPerSecond of the run so far, validations not counted
     /// @param secondsLeft estimate, validations not counted
