@@ -51,10 +51,12 @@ record AdapterTraining(
     ///
     /// @param model that will be trained, or one of the same tokenizer and context
     /// @param folder where it lies
-    PreparedData prepare(ModelFolder model, Path folder) throws IOException {
+    /// @param before what was read for a training before this one
+    PreparedData prepare(ModelFolder model, Path folder, Optional<PreparedData> before) throws IOException {
         AdapterOptions.Rows wanted =
                 rows.orElseGet(() -> adapters.rows(model.config().prompt(), folder));
         PreparedData prepared = PreparedData.read(terminal, data, model, folder, options, adapters, wanted);
+        prepared.saySkipped(before);
         // What is wrong with these shall be known before long work, too.
         adapters.lora(model.model().shape().layers().size());
         return prepared;

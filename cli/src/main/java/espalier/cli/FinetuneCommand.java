@@ -100,7 +100,7 @@ final class FinetuneCommand extends JobCommand {
         try (RunFolder run = RunFolder.claim(out, running.opening());
                 Ops ops = options.open();
                 ModelFolder base = ModelFolder.open(model, ops)) {
-            PreparedData prepared = job.prepare(base, model);
+            PreparedData prepared = job.prepare(base, model, Optional.empty());
             base.checkpoint().checkFinite(bytes -> {});
             return job.run(prepared, base, model, out, run, AdapterTraining.Stages.NONE)
                     .map(done -> result(done.json(), ops))

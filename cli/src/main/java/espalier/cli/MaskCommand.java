@@ -183,6 +183,7 @@ abstract class MaskCommand extends PruneJob {
                 trainsMasksOnly() ? Optional.empty() : Optional.of(adapters.initial(shape, training.seed));
         AdapterOptions.Rows rows = rows(dense, Tokenizer.load(model));
         PreparedData prepared = PreparedData.read(terminal(), data, dense, model, training, adapters, rows);
+        prepared.saySkipped(Optional.empty());
         long steps = prepared.settings().steps();
         MaskMethod method = method(steps);
         TrainingSettings settings = prepared.settings().after(method.stepsWithoutMasks());

@@ -77,6 +77,11 @@ record MaskRun(
         return request.prompt().or(() -> dense.config().prompt());
     }
 
+    @Override
+    public Optional<PreparedData> learntFrom() {
+        return Optional.of(data);
+    }
+
     private void check(RunState state) {
         MaskTraining.check(shape, request.training(), state);
     }

@@ -20,7 +20,9 @@ import java.lang.System.Logger.Level;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.stream.Stream;
 
 /// What the files of a training hold, and what is asked for with them; all that can be wrong about it was found.
 ///
@@ -39,6 +41,8 @@ record PreparedData(
         long skippedRows,
         long instructionRows,
         ObjectNode described) {
+    private static final String FILES = "files";
+    private static final String MAX_LENGTH = "max_length";
     private static final Logger LOG = System.getLogger("espalier.cli");
 
     /// How texts become tokens, unless options say otherwise.
@@ -119,10 +123,6 @@ record PreparedData(
         read.forEach(file -> all.addAll(file.examples().list()));
         long rows = read.stream().mapToLong(TrainingData::rows).sum();
         long skipped = read.stream().mapToLong(TrainingData::skippedRows).sum();
-        if (skipped > 0) {
-            LOG.log(Level.INFO, "%d of %d rows have nothing to learn within %d tokens and are skipped"
-                    .formatted(skipped, rows, reading.maxLength()));
-        }
         Examples examples = new Examples(all);
         Split split = Split.of(examples.size(), options.validationRows(examples.size()), options.seed);
         TrainingSettings settings = options.settings(split.training().length);
@@ -130,9 +130,9 @@ record PreparedData(
         options.learningRate(settings.steps());
         options.optimiser(AdamW.Settings.DEFAULT);
         ObjectNode described = Json.object();
-        ArrayNode list = described.putArray("files");
+        ArrayNode list = described.putArray(FILES);
         read.forEach(file -> list.add(describe(file)));
-        described.put("max_length", reading.maxLength());
+        described.put(MAX_LENGTH, reading.maxLength());
         return new PreparedData(
                 settings,
                 examples.pick(split.training()),
@@ -141,6 +141,22 @@ record PreparedData(
                 skipped,
                 read.stream().mapToLong(TrainingData::instructionRows).sum(),
                 described);
+    }
+
+    /// Says how many rows have nothing to learn, unless that was said already.
+    ///
+    /// @param before what was read before, if anything was
+    void saySkipped(Optional<PreparedData> before) {
+        boolean isSaid = before.filter(this::isSameData).isPresent();
+        if (skippedRows > 0 && !isSaid) {
+            LOG.log(Level.INFO, "%d of %d rows have nothing to learn within %d tokens and are skipped"
+                    .formatted(skippedRows, rows, described.get(MAX_LENGTH).intValue()));
+        }
+    }
+
+    private boolean isSameData(PreparedData other) {
+        return Stream.of(FILES, MAX_LENGTH)
+                .allMatch(key -> described.get(key).equals(other.described.get(key)));
     }
 
     /// Adds how many rows there are.

@@ -16,6 +16,7 @@ import espalier.kernels.Ops;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -117,6 +118,7 @@ final class PretrainCommand extends JobCommand {
                     model.tokenizer(),
                     PreparedData.reading(training, PromptStyle.PLAIN, model.config(), model.tokenizer()),
                     training);
+            prepared.saySkipped(Optional.empty());
             if (prepared.instructionRows() > 0) {
                 throw new IllegalArgumentException("--data has " + prepared.instructionRows()
                         + " rows of instructions, pretrain expects texts; finetune learns answers");

@@ -61,6 +61,11 @@ record Recovery(SmallerModel smaller, Path model, Path out, AdapterTraining trai
             return dense.config().prompt();
         }
 
+        /// @return what was read to make it
+        default Optional<PreparedData> learntFrom() {
+            return Optional.empty();
+        }
+
         /// @param base X/run/base
         /// @return folder of the adapters that belong to the model there, not merged so that they can be trained on
         default Optional<Path> adapter(Path base) {
@@ -77,7 +82,7 @@ record Recovery(SmallerModel smaller, Path model, Path out, AdapterTraining trai
         RunConfig origin;
         // Before the pruning, which takes time, whatever may be wrong with the data.
         try (ModelFolder dense = ModelFolder.open(model, ops)) {
-            prepared = training.prepare(dense, model);
+            prepared = training.prepare(dense, model, smaller.learntFrom());
             text = eval.read(dense, model, smaller.prompt(dense));
             origin = smaller.origin(dense);
         }

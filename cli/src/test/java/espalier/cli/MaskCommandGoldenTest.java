@@ -158,6 +158,26 @@ class MaskCommandGoldenTest {
         assertEquals(json.get("sha256"), prune(method, again).json().get("sha256"));
     }
 
+    /// Both trainings of Compresso read the same rows.
+    @Test
+    void rowsThatAreSkippedAreToldOnceForTheSameData() throws IOException {
+        String skipped = "rows have nothing to learn within";
+        assertEquals(1, count(skipped, pruneShort(out)));
+        assertEquals(2, count(skipped, pruneShort(out.resolveSibling("y"), "--recover-max-length", 25)));
+    }
+
+    private Cli pruneShort(Path target, Object... more) {
+        List<Object> fixed = List.of(
+                "prune", "--method", "compresso", "--model", model, "--data", data, "--out", target, "--sparsity", 0.3,
+                "--steps", 3, "--no-prompt", "--max-length", 24);
+        return Cli.run(Stream.concat(fixed.stream(), Stream.of(more)).toArray());
+    }
+
+    private static int count(String part, Cli run) {
+        assertEquals(0, run.exit(), run.err());
+        return run.err().split(part, -1).length - 1;
+    }
+
     @Test
     void aRecoveryCannotBeAddedToAFinishedRun() {
         assertEquals(0, prune("nuteprune").exit());

@@ -70,11 +70,15 @@ class RecoveryGoldenTest {
     private record TunedBase(AdapterTraining tuning, Path out, int killedAt) implements Recovery.SmallerModel {
         @Override
         public RunConfig origin(ModelFolder dense) throws IOException {
-            return Finetuning.configuration(dense, request(dense), tuning.prepare(dense, PruneRuns.small()).described());
+            return Finetuning.configuration(dense, request(dense), prepare(dense).described());
+        }
+
+        private PreparedData prepare(ModelFolder dense) throws IOException {
+            return tuning.prepare(dense, PruneRuns.small(), Optional.empty());
         }
 
         private Finetuning.Request request(ModelFolder dense) throws IOException {
-            PreparedData prepared = tuning.prepare(dense, PruneRuns.small());
+            PreparedData prepared = prepare(dense);
             LoraTraining.Request training = new LoraTraining.Request(
                     tuning.initial().of(dense.model().shape()),
                     new TrainingSettings(BASE_STEPS, 2, 2, 42, 1, 100, 1),
