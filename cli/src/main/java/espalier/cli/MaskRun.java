@@ -104,8 +104,10 @@ record MaskRun(
         }
         List<ObjectNode> stages = new ArrayList<>();
         if (text.isPresent()) {
-            stages.add(text.get().measure("dense", model, 0, ops, terminal));
-            stages.add(text.get().measure("pruned", out, json.get("seconds").doubleValue(), ops, terminal));
+            double removed = json.get(StageTable.REMOVED).doubleValue();
+            double seconds = json.get("seconds").doubleValue();
+            stages.add(text.get().measure("dense", model, 0, ops, terminal).put(StageTable.REMOVED, 0.0));
+            stages.add(text.get().measure("pruned", out, seconds, ops, terminal).put(StageTable.REMOVED, removed));
         }
         json.put("peak_bytes", PeakMemory.bytes());
         TrainingRun frame = new TrainingRun(terminal, run, out);

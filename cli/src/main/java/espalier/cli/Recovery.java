@@ -88,14 +88,13 @@ record Recovery(SmallerModel smaller, Path model, Path out, AdapterTraining trai
         }
         prepared.described().set("pruning", origin.withoutMachine().binding());
         ObjectNode json = smaller.in(run, origin, ops);
-        double pruningSeconds = json.get("seconds").doubleValue();
         AdapterTraining.Done done;
         try (ModelFolder base = ModelFolder.open(run.baseFolder(), ops)) {
             AdapterTraining.Stages stages = new AdapterTraining.Stages() {
                 @Override
                 public List<ObjectNode> measure(ObjectNode recovered) throws IOException {
                     return text.isPresent()
-                            ? stages(text.get(), run, pruningSeconds, recovered.get("seconds").doubleValue(), ops)
+                            ? stages(text.get(), run, json, recovered.get("seconds").doubleValue(), ops)
                             : List.of();
                 }
 
@@ -118,17 +117,22 @@ record Recovery(SmallerModel smaller, Path model, Path out, AdapterTraining trai
         return new JobCommand.Result(json, summary(json, done));
     }
 
+    /// @param pruned what was told of the smaller model
     private List<ObjectNode> stages(
-            EvalOptions.Text measured, RunFolder run, double pruningSeconds, double trainingSeconds, Ops ops)
+            EvalOptions.Text measured, RunFolder run, ObjectNode pruned, double trainingSeconds, Ops ops)
             throws IOException {
+        double removed = pruned.get(StageTable.REMOVED).doubleValue();
+        double pruningSeconds = pruned.get("seconds").doubleValue();
         List<ObjectNode> rows = new ArrayList<>();
-        rows.add(measured.measure("dense", model, 0, ops, training.terminal()));
+        rows.add(measured.measure("dense", model, 0, ops, training.terminal()).put(StageTable.REMOVED, 0.0));
         Path base = run.baseFolder();
         Optional<Path> adapter = smaller.adapter(base);
-        rows.add(adapter.isPresent()
+        ObjectNode row = adapter.isPresent()
                 ? measured.measure("pruned", base, adapter.get(), pruningSeconds, ops, training.terminal())
-                : measured.measure("pruned", base, pruningSeconds, ops, training.terminal()));
-        rows.add(measured.measure("recovered", out, trainingSeconds, ops, training.terminal()));
+                : measured.measure("pruned", base, pruningSeconds, ops, training.terminal());
+        rows.add(row.put(StageTable.REMOVED, removed));
+        rows.add(measured.measure("recovered", out, trainingSeconds, ops, training.terminal())
+                .put(StageTable.REMOVED, removed));
         return rows;
     }
 

@@ -5,6 +5,9 @@ import java.util.List;
 
 /// Stages of a job that were measured, for people.
 final class StageTable {
+    /// Share of the prunable parameters that are gone, of a result and of each stage.
+    static final String REMOVED = "prunable_removed";
+
     private StageTable() {}
 
     /// @param stages from [EvalOptions.Text#measure]

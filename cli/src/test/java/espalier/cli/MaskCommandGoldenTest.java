@@ -83,6 +83,9 @@ class MaskCommandGoldenTest {
         assertEquals(0.3, json.get("target_sparsity").doubleValue());
         assertEquals(!compresso, json.has("teachers"), "only NutePrune has some");
         assertEquals(List.of("dense", "pruned"), json.get("rows").findValuesAsText("stage"));
+        assertEquals(
+                List.of(0.0, json.get("prunable_removed").doubleValue()),
+                json.get("rows").findValues("prunable_removed").stream().map(JsonNode::doubleValue).toList());
         boolean masksOnly = option.equals("--masks-only");
         assertTrue(steps(out.resolve("run")).stream().allMatch(line -> line.has("learning_rate") != masksOnly));
         long parameters = json.get("parameters_after").longValue();
@@ -146,6 +149,10 @@ class MaskCommandGoldenTest {
         JsonNode json = prune(method, more).json();
         assertEquals(6, json.get("recovery").get("steps").intValue());
         assertEquals(List.of("dense", "pruned", "recovered"), json.get("rows").findValuesAsText("stage"));
+        double removed = json.get("prunable_removed").doubleValue();
+        assertEquals(
+                List.of(0.0, removed, removed),
+                json.get("rows").findValues("prunable_removed").stream().map(JsonNode::doubleValue).toList());
         assertEquals(json.get("sha256"), json.get("recovery").get("sha256"));
         assertPrompt(method.equals("compresso"), out);
         assertPrompt(method.equals("compresso"), out.resolve("run/base"));

@@ -104,7 +104,7 @@ class RecoveryGoldenTest {
             if (killedAt == AT_THE_END) {
                 throw new Killed();
             }
-            json.put("parameters_before", 1).put("parameters_after", 1);
+            json.put("parameters_before", 1).put("parameters_after", 1).put("prunable_removed", 0.0);
             run.baseMade(json);
             return json;
         }

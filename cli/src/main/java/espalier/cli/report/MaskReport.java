@@ -35,7 +35,8 @@ public final class MaskReport {
     /// @param title heading of the page
     /// @param masks the run that trained them
     /// @param recovery the fine-tuning that followed, see [TrainingReport#of]
-    /// @param stages rows of the table before/after, or none: `stage`, `parameters`, optional `perplexity`, `seconds`
+    /// @param stages rows of the table before/after, or none: `stage`, `parameters`, optional `prunable_removed`,
+    ///     `perplexity`, `seconds`
     /// @throws IllegalArgumentException naming the line and the key where something is missing or not as it should be
     public static Report of(String title, Run masks, Optional<Run> recovery, List<ObjectNode> stages) {
         Fields result = new Fields("result", masks.result());

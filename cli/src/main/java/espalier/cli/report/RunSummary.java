@@ -14,6 +14,9 @@ final class RunSummary {
     /// Key of a result.
     static final String NOTICES = "notices";
 
+    private static final String REMOVED = "prunable_removed";
+    private static final String ABSENT = "–";
+
     private RunSummary() {}
 
     /// @param result `steps`, `tokens`, `seconds`, `tokens_per_second`; optional `validation_loss`,
@@ -83,29 +86,44 @@ final class RunSummary {
         return Numbers.whole(count) + " " + (count == 1 ? one : many);
     }
 
-    /// @param stages rows: `stage`, `parameters`, optional `perplexity`, `seconds`
+    /// @param stages rows: `stage`, `parameters`, optional `prunable_removed`, `perplexity`, `seconds`
     /// @return a section, or none without a row
     static List<Section> beforeAndAfter(List<ObjectNode> stages) {
         if (stages.isEmpty()) {
             return List.of();
         }
-        List<List<String>> rows = new ArrayList<>();
         Fields before = new Fields("stage 1", stages.getFirst());
+        boolean isPruned = stages.stream().anyMatch(stage -> stage.has(REMOVED));
+        List<Column> columns = new ArrayList<>();
+        columns.add(new Column("stage", false));
+        columns.add(new Column("parameters", true));
+        columns.add(new Column("of " + before.text("stage"), true));
+        if (isPruned) {
+            columns.add(new Column("prunable removed", true));
+        }
+        columns.add(new Column("perplexity", true));
+        columns.add(new Column("seconds", true));
+        List<List<String>> rows = new ArrayList<>();
         double first = before.whole("parameters");
         for (int i = 0; i < stages.size(); i++) {
             Fields stage = new Fields("stage " + (i + 1), stages.get(i));
             long parameters = stage.whole("parameters");
-            rows.add(List.of(stage.text("stage"), Numbers.whole(parameters),
-                    first > 0 ? Numbers.percent(parameters / first) : "–",
-                    cell(stage.optional("perplexity"), 2), cell(stage.optional("seconds"), 1)));
+            List<String> row = new ArrayList<>();
+            row.add(stage.text("stage"));
+            row.add(Numbers.whole(parameters));
+            row.add(first > 0 ? Numbers.percent(parameters / first) : ABSENT);
+            if (isPruned) {
+                OptionalDouble removed = stage.optional(REMOVED);
+                row.add(removed.isPresent() ? Numbers.percent(removed.getAsDouble()) : ABSENT);
+            }
+            row.add(cell(stage.optional("perplexity"), 2));
+            row.add(cell(stage.optional("seconds"), 1));
+            rows.add(row);
         }
-        return List.of(new Section.Table("Before and after", List.of(
-                new Column("stage", false), new Column("parameters", true),
-                new Column("of " + before.text("stage"), true), new Column("perplexity", true),
-                new Column("seconds", true)), rows));
+        return List.of(new Section.Table("Before and after", columns, rows));
     }
 
     private static String cell(OptionalDouble value, int decimals) {
-        return value.isPresent() ? Numbers.fixed(value.getAsDouble(), decimals) : "–";
+        return value.isPresent() ? Numbers.fixed(value.getAsDouble(), decimals) : ABSENT;
     }
 }

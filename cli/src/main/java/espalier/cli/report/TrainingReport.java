@@ -19,7 +19,8 @@ public final class TrainingReport {
     ///
     /// @param title heading of the page
     /// @param run what was done
-    /// @param stages rows of the table before/after, or none: `stage`, `parameters`, optional `perplexity`, `seconds`
+    /// @param stages rows of the table before/after, or none: `stage`, `parameters`, optional `prunable_removed`,
+    ///     `perplexity`, `seconds`
     /// @throws IllegalArgumentException naming the line and the key where something is missing or no number
     public static Report of(String title, Run run, List<ObjectNode> stages) {
         List<Section> sections = new ArrayList<>();

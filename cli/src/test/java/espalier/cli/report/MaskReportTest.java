@@ -143,6 +143,18 @@ class MaskReportTest {
                 sections(report, Section.Notices.class).getFirst().lines());
     }
 
+    @Test
+    void stagesSayWhatShareOfThePrunableParametersIsGone() {
+        List<ObjectNode> rows = SampleMaskRun.stages();
+        rows.getLast().remove("prunable_removed");
+        Section.Table stages = sections(
+                MaskReport.of("t", SampleMaskRun.nutePrune(), Optional.empty(), rows), Section.Table.class)
+                .getFirst();
+        assertEquals(List.of("stage", "parameters", "of dense", "prunable removed", "perplexity", "seconds"),
+                stages.columns().stream().map(Section.Column::name).toList());
+        assertEquals(List.of("0.0 %", "29.3 %", "–"), stages.rows().stream().map(row -> row.get(3)).toList());
+    }
+
     /// Masks that are trained alone have rates of their own, which stay as they are.
     @Test
     void withoutAdaptersThereIsNoLearningRate() {
@@ -277,7 +289,7 @@ class MaskReportTest {
         assertEquals("541", result.get("kept.hidden"));
         assertFalse(result.containsKey("kept.layers"));
         assertEquals("Before and after", sections(report, Section.Table.class).getFirst().caption());
-        assertEquals("52.81", sections(report, Section.Table.class).getFirst().rows().getLast().get(3));
+        assertEquals("52.81", sections(report, Section.Table.class).getFirst().rows().getLast().get(4));
     }
 
     /// The samples stay in `target/`, to be looked at in a browser.
