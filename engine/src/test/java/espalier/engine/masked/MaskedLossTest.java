@@ -3,6 +3,7 @@ package espalier.engine.masked;
 import static espalier.engine.testing.Compare.relativeError;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import espalier.engine.adapt.LoraState;
@@ -17,18 +18,22 @@ import espalier.engine.gates.GateSettings.HeadUnit;
 import espalier.engine.gates.InitialGates;
 import espalier.engine.gates.MaskValues;
 import espalier.engine.gates.WidthRule;
+import espalier.engine.model.Adapters;
 import espalier.engine.model.Batch;
+import espalier.engine.model.Gates;
 import espalier.engine.model.Hidden;
 import espalier.engine.model.HostCopy;
 import espalier.engine.model.Keep;
 import espalier.engine.model.LayerRange;
 import espalier.engine.model.LiveModel;
+import espalier.engine.model.LivePass;
 import espalier.engine.model.Model;
 import espalier.engine.model.Parameter;
 import espalier.engine.model.Pass;
 import espalier.engine.testing.RandomModel;
 import espalier.engine.train.Examples;
 import espalier.engine.train.Objective;
+import espalier.engine.weights.LayerShape;
 import espalier.kernels.Backends;
 import espalier.kernels.Ops;
 import espalier.kernels.Philox;
@@ -37,6 +42,7 @@ import espalier.kernels.Workspace;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
@@ -92,6 +98,47 @@ class MaskedLossTest {
             }
             return new Result(sum.mean(), gradients);
         }
+    }
+
+    /// compresso.md check 2, and l0-masks.md check 9: a student without masks, or under masks that are all ones, with
+    /// adapters whose B is 0, is the base.
+    @Test
+    void bypassedMasksAndNewAdaptersChangeNothing() throws IOException {
+        MaskTraining.Request request = Runs.request(new MaskMethod.Compresso(10), 0.3, 100, 50);
+        Examples examples = Runs.examples(3, 12, 5);
+        int layers = Runs.SHAPE.layers().size();
+        float[] base = HostCopy.logits(model, examples.batch(), Pass.plain(layers));
+        try (Student student = Student.of(model, request, SnapshotStore.inMemory());
+                MaskedLoss loss = new MaskedLoss(student, request, Keep.ACTIVATIONS, ops.newWorkspace());
+                Workspace ws = ops.newWorkspace()) {
+            Adapters adapters = student.adapters().orElseThrow().frozenAdapters();
+            for (Gates gates : List.of(Gates.open(layers), UploadedMasks.upload(ones(), Runs.SHAPE, ops, ws))) {
+                LivePass live = student.live().begin(Pass.frozen(gates, adapters), ws);
+                assertArrayEquals(base, HostCopy.logits(student.live().model(), examples.batch(), live.pass()));
+            }
+            Hidden hidden = model.forward(examples.batch(), Pass.plain(layers), Keep.NOTHING, ws);
+            double expected = model.lmHead().loss(hidden, examples.targets(), ws).sum();
+            assertEquals(expected, loss.evaluate(examples).sum());
+            Objective.MicroBatch first = new Objective.MicroBatch(examples, 0, 0, 3, 1.0 / examples.labels());
+            assertEquals(expected / examples.labels(), loss.train(first).mean(), 1e-6, "a step without masks");
+            Objective.MicroBatch masked = new Objective.MicroBatch(examples, 10, 0, 3, 1.0 / examples.labels());
+            assertNotEquals(expected / examples.labels(), loss.train(masked).mean(), 1e-4, "the first with masks");
+        }
+    }
+
+    private static MaskValues ones() {
+        int layers = Runs.SHAPE.layers().size();
+        LayerShape layer = Runs.SHAPE.layers().getFirst();
+        return new MaskValues(
+                Collections.nCopies(layers, filled(layer.heads())),
+                Collections.nCopies(layers, filled(layer.ffn())),
+                filled(Runs.SHAPE.hidden()));
+    }
+
+    private static float[] filled(int length) {
+        float[] ones = new float[length];
+        Arrays.fill(ones, 1);
+        return ones;
     }
 
     /// What is multiplied by 0 is left out: the same gradients of log-alphas and adapters.
