@@ -2,6 +2,7 @@ package espalier.engine.weights;
 
 import java.io.IOException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -11,7 +12,8 @@ import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /// The files of a checkpoint folder that go with any model made from it: tokenizer, chat template, generation
-/// settings, licence. Model cards are left out, as they describe another model.
+/// settings, licence. Model cards are left out, as they describe another model. Links are followed: a hub cache's folder
+/// of a model holds nothing else, and they lead out of it.
 final class SideFiles {
     private static final Set<String> NAMES = Set.of(
             "added_tokens.json",
@@ -31,12 +33,17 @@ final class SideFiles {
     private SideFiles() {}
 
     /// @return paths relative to the folder, in order of name
+    /// @throws NoSuchFileException naming a file that is a link to nothing, which would be missed later
     static List<Path> find(Path folder) throws IOException {
         List<Path> found = new ArrayList<>();
         for (Path file : list(folder)) {
             String name = file.getFileName().toString();
-            boolean legal = LEGAL.matcher(name.toLowerCase(Locale.ROOT)).matches();
-            if (Files.isRegularFile(file) && (legal || NAMES.contains(name))) {
+            boolean isNamed =
+                    NAMES.contains(name) || LEGAL.matcher(name.toLowerCase(Locale.ROOT)).matches();
+            if (isNamed && Files.notExists(file)) {
+                throw new NoSuchFileException(file.toString(), null, "is a link to a file that does not exist");
+            }
+            if (isNamed && Files.isRegularFile(file)) {
                 found.add(folder.relativize(file));
             } else if (name.equals(TEMPLATES) && Files.isDirectory(file)) {
                 list(file).stream()

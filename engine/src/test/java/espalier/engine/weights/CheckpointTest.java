@@ -11,6 +11,7 @@ import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -304,6 +305,31 @@ class CheckpointTest {
                         "additional_chat_templates/tool.jinja", "chat_template.jinja", "generation_config.json",
                         "tokenizer.json", "tokenizer_config.json"},
                     model.otherFiles().stream().map(Path::toString).toArray());
+        }
+    }
+
+    /// A folder of a hub cache, where every file is a link to a blob elsewhere (interop.md section 9).
+    @Test
+    void aFolderOfLinksIsAModelWithItsOtherFiles() throws IOException {
+        Path blobs = Files.createDirectory(folder.resolve("blobs"));
+        SmallModel.write(blobs, SmallModel.config(), SmallModel.tensors(SmallModel.config()));
+        Files.writeString(blobs.resolve("tokenizer.json"), "{}");
+        Path snapshot = Files.createDirectories(folder.resolve("snapshots/abc"));
+        for (String name : List.of("config.json", "model.safetensors", "tokenizer.json")) {
+            Files.createSymbolicLink(snapshot.resolve(name), Path.of("../../blobs").resolve(name));
+        }
+        try (Checkpoint model = Checkpoint.open(snapshot)) {
+            SmallModel.verify(model);
+            assertEquals(List.of(Path.of("tokenizer.json")), model.otherFiles());
+            Path copy = folder.resolve("copy");
+            List<SideFile> files = List.of(SideFile.copyOf(snapshot, model.otherFiles().getFirst()));
+            FolderWriter.write(copy, FolderWriter.Kind.CHECKPOINT, false, files);
+            assertFalse(Files.isSymbolicLink(copy.resolve("tokenizer.json")), "a copy stands alone");
+            assertEquals("{}", Files.readString(copy.resolve("tokenizer.json")));
+            Files.delete(blobs.resolve("tokenizer.json"));
+            var e = assertThrows(NoSuchFileException.class, model::otherFiles);
+            assertEquals(
+                    snapshot.resolve("tokenizer.json") + ": is a link to a file that does not exist", e.getMessage());
         }
     }
 
