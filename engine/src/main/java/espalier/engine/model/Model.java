@@ -14,6 +14,9 @@ import java.util.stream.IntStream;
 
 /// A Llama-family decoder: embedding, layers, final norm. There is one forward pass for every role; what varies comes
 /// in the [Pass].
+///
+/// Not thread-safe: one thread at a time runs it, as a forward may make the table of rotary positions longer, and
+/// operations bring threads of their own.
 public final class Model implements AutoCloseable {
     /// The embedding's name in a checkpoint.
     static final String EMBEDDING = "model.embed_tokens.weight";
