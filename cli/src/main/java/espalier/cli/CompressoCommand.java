@@ -40,6 +40,7 @@ final class CompressoCommand extends MaskCommand {
     @Option(
             names = "--adapter-steps",
             paramLabel = "N",
+            converter = NumberRange.LongCountOrNone.class,
             description = "First steps, in which adapters are trained without masks, beside --steps (default: 1/7 of "
                     + "those, at least 1).")
     private Long adapterSteps;

@@ -39,11 +39,16 @@ final class EvalOptions {
     @Option(
             names = "--eval-window",
             paramLabel = "L",
+            converter = NumberRange.Length.class,
             defaultValue = "128",
             description = "Tokens of a window (default: 128).")
     private int window;
 
-    @Option(names = "--eval-windows", paramLabel = "N", description = "Run only the first N windows (default: all).")
+    @Option(
+            names = "--eval-windows",
+            paramLabel = "N",
+            converter = NumberRange.Count.class,
+            description = "Run only the first N windows (default: all).")
     private Integer windows;
 
     @Option(

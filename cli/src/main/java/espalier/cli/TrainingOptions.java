@@ -203,7 +203,13 @@ final class TrainingOptions {
     }
 
     /// @param examples there are
+    /// @throws IllegalArgumentException naming the option, if none would be left to learn from
     int validationRows(int examples) {
+        if (validationRows != null && validationRows > 0 && validationRows >= examples) {
+            throw new IllegalArgumentException(
+                    "--%svalidation-rows is %d, expected fewer than there are sequences in the data: %d"
+                            .formatted(prefix, validationRows, examples));
+        }
         return validationRows == null ? Math.min(PAPER_VALIDATION_ROWS, examples / 10) : validationRows;
     }
 

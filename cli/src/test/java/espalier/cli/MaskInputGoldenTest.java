@@ -171,6 +171,8 @@ class MaskInputGoldenTest {
         "lora-alpha, Infinity, out of range, a number > 0",
         "lora-dropout, 1, out of range, a number from 0 to 65535/65536",
         "recover-lora-rank, 0, out of range, an integer >= 1",
+        "eval-window, 1, out of range, an integer >= 2",
+        "eval-windows, 0, out of range, an integer >= 1",
     })
     void valuesOutOfRange(String option, String value, String why, String expected) throws IOException {
         assertOutOfRange(option, value, why, expected);
@@ -197,6 +199,22 @@ class MaskInputGoldenTest {
             throws IOException {
         assertOutOfRange(option, value, why, expected);
         assertOutOfRange("recover-" + option, value, why, expected);
+    }
+
+    @Test
+    void valuesThatOnlyOneMethodTakes() throws IOException {
+        refused(
+                "Invalid value for option '--adapter-steps': '-1' is out of range, expected an integer >= 0"
+                        + COMPRESSO_HELP,
+                masked("compresso", "--adapter-steps", -1));
+    }
+
+    @Test
+    void rowsThatAreHeldOutAreFewerThanThereAre() throws IOException {
+        Path rows = Files.writeString(folder.resolve("rows.txt"), "One and two.\n");
+        refused(
+                "--recover-validation-rows is 1, expected fewer than there are sequences in the data: 1",
+                masked("nuteprune", "--recover", rows, "--recover-validation-rows", 1));
     }
 
     private void assertOutOfRange(String option, String value, String why, String expected) throws IOException {
