@@ -68,7 +68,7 @@ public final class RunFolder implements RunRecord, AutoCloseable {
     /// @return to be closed
     /// @throws FileAlreadyExistsException if the folder has something that may not be continued or replaced
     /// @throws IllegalArgumentException if the run is resumed with another configuration; lists all differences
-    /// @throws CheckpointException if a file of the run is damaged, or the metrics lack a step up to the last checkpoint
+    /// @throws CheckpointException if a file of the run is damaged, or its metrics lack a step up to the checkpoint
     /// @throws CannotWriteException if the disk is full, or the folder may not be written to
     /// @throws IOException if another process, or another instance, has the folder open, whose process is named
     public static RunFolder open(Path out, RunConfig config, Opening opening) throws IOException {

@@ -12,8 +12,8 @@ import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /// The files of a checkpoint folder that go with any model made from it: tokenizer, chat template, generation
-/// settings, licence. Model cards are left out, as they describe another model. Links are followed: a hub cache's folder
-/// of a model holds nothing else, and they lead out of it.
+/// settings, licence. Model cards are left out, as they describe another model. Links are followed: a hub cache's
+/// folder of a model holds nothing else, and they lead out of it.
 final class SideFiles {
     private static final Set<String> NAMES = Set.of(
             "added_tokens.json",

@@ -27,6 +27,8 @@ import org.junit.jupiter.params.provider.EnumSource;
 
 /// Runs that begin, stop, go on and are replaced.
 class RunFolderTest extends RunFolderCase {
+    private static final String ONE_EACH = ", expected 5, one for each in order";
+
     @Test
     void theBindingSettingsAreThoseThatAreNotFree() {
         ObjectNode json = config(8, 10).json();
@@ -239,18 +241,17 @@ class RunFolderTest extends RunFolderCase {
         unfinished();
         Path file = out.resolve("run/metrics.jsonl");
         List<String> lines = Files.readAllLines(file);
-        assertLacks(file, lines.subList(0, 4), "lines of steps up to the saved state are 4, expected 5, one for each in order");
-        assertLacks(file, List.of(), "lines of steps up to the saved state are 0, expected 5, one for each in order");
-        assertLacks(
-                file, lines.subList(1, 7), "lines of steps up to the saved state are 4, expected 5, one for each in order");
+        assertLacks(file, lines.subList(0, 4), "lines of steps up to the saved state are 4" + ONE_EACH);
+        assertLacks(file, List.of(), "lines of steps up to the saved state are 0" + ONE_EACH);
+        assertLacks(file, lines.subList(1, 7), "lines of steps up to the saved state are 4" + ONE_EACH);
         List<String> twice = new ArrayList<>(lines);
         twice.set(1, lines.getFirst());
-        assertLacks(file, twice, "lines of steps up to the saved state are 5, expected 5, one for each in order");
+        assertLacks(file, twice, "lines of steps up to the saved state are 5" + ONE_EACH);
         twice = new ArrayList<>(lines);
         twice.add(5, lines.get(4));
-        assertLacks(file, twice, "lines of steps up to the saved state are 6, expected 5, one for each in order");
+        assertLacks(file, twice, "lines of steps up to the saved state are 6" + ONE_EACH);
         Files.delete(file);
-        assertLacks("lines of steps up to the saved state are 0, expected 5, one for each in order");
+        assertLacks("lines of steps up to the saved state are 0" + ONE_EACH);
         assertFalse(Files.exists(file), "a refused command changes nothing");
         Files.write(file, lines.subList(0, 5));
         open(Opening.RESUME).close();
