@@ -75,6 +75,7 @@ def runs():
             yield f"LLM-Pruner {sparsity:.0%}", seed, llm_pruner(sparsity, seed)
             yield f"Compresso {sparsity:.0%}", seed, compresso(sparsity, seed, "--no-prompt")
             yield f"NutePrune {sparsity:.0%}", seed, nuteprune(sparsity, seed)
+    for seed in range(1, args.seeds + 1):
         s = ABLATED
         yield f"NutePrune {s:.0%}, intact teacher", seed, nuteprune(s, seed, "--teacher=intact")
         yield f"NutePrune {s:.0%}, progressive teachers", seed, nuteprune(s, seed, "--teacher=progressive")
