@@ -10,8 +10,8 @@ import argparse, concurrent.futures, json, math, os, shutil, statistics, subproc
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 p = argparse.ArgumentParser()
-p.add_argument("--model")
-p.add_argument("--train")
+p.add_argument("--model", default="")
+p.add_argument("--train", default="")
 p.add_argument("--held")
 p.add_argument("--unseen", help="another text, of which the model knows nothing")
 p.add_argument("--wiki")
@@ -27,7 +27,7 @@ p.add_argument("--prompt-tokens", type=int, default=322, help="of the collaborat
 p.add_argument("--lr", default="1e-3", help="of all adapters, in all stages")
 p.add_argument("--windows", type=int, default=200, help="of --length tokens that each text is measured on at most")
 p.add_argument("--jobs", type=int, default=2, help="runs at a time, of one thread each")
-p.add_argument("--only", help="names that begin with this")
+p.add_argument("--only", action="append", default=[], help="names that begin with this; may be repeated")
 args = p.parse_args()
 
 ABLATED = 0.5
@@ -129,7 +129,8 @@ def spread(values):
 
 def table(path):
     rows = [json.loads(line) for line in open(path)]
-    names = list(dict.fromkeys(row["name"] for row in rows))
+    order = list(dict.fromkeys(["dense", *(run[0] for run in runs())]))
+    names = sorted({row["name"] for row in rows}, key=order.index)
     keys = list(rows[0]["perplexity"])
     print("| method | seeds | prunable removed | parameters | tokens | " + " | ".join(keys) + " | CPU seconds |")
     print("|---|---|---|---|---|" + "---|" * len(keys) + "---|")
@@ -153,7 +154,8 @@ def main():
             shape, _ = espalier("inspect", args.model)
             out.write(json.dumps(dict(name="dense", seed=0, seconds=0, removed=0, parameters=shape["parameters"], tokens=0,
                                       perplexity={key: perplexity(args.model, file) for key, file in texts().items()})) + "\n")
-    todo = [run for run in runs() if run[:2] not in done and (not args.only or run[0].startswith(args.only))]
+    wanted = tuple(args.only) or ""
+    todo = [run for run in runs() if run[:2] not in done and run[0].startswith(wanted)]
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
         for at, future in enumerate(concurrent.futures.as_completed([pool.submit(one, *run) for run in todo]), 1):
             row = future.result()
