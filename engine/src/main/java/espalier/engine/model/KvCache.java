@@ -6,10 +6,20 @@ import espalier.kernels.KeyValues;
 import espalier.kernels.Ops;
 import espalier.kernels.Tensor;
 import espalier.kernels.Workspace;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Deque;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 
 /// Keys and values of the tokens seen so far, in pages of a fixed number of positions for each layer.
+///
+/// Sequences may come and go: the pages of one that is freed are used for others before new memory is taken, so the
+/// cache holds as much as the most positions that were ever in it at once need. A sequence that is not in the cache,
+/// because it was freed or never begun, is an [IllegalArgumentException] wherever it is named.
+///
+/// For one thread at a time.
 public final class KvCache implements AutoCloseable {
     /// Positions of a page.
     public static final int PAGE_ROWS = 128;
@@ -18,7 +28,10 @@ public final class KvCache implements AutoCloseable {
     private final List<LayerShape> layers;
     private final int maxPositions;
     private final Workspace memory;
-    private final List<Sequence> sequences = new ArrayList<>();
+    private final Map<Integer, Sequence> sequences = new HashMap<>();
+    /// Pages of freed sequences, by their width; any layer of that width can use them, for keys or for values.
+    private final Map<Integer, Deque<Tensor>> freePages = new HashMap<>();
+    private int begun;
 
     private static final class Sequence {
         int length;
@@ -36,43 +49,78 @@ public final class KvCache implements AutoCloseable {
         this.memory = ops.newWorkspace();
     }
 
-    /// @return a new empty sequence
+    /// @return a new empty sequence; never one that was freed, so that a stale one is noticed
     public int newSequence() {
         Sequence sequence = new Sequence();
         for (int layer = 0; layer < layers.size(); layer++) {
             sequence.keys.add(new ArrayList<>());
             sequence.values.add(new ArrayList<>());
         }
-        sequences.add(sequence);
-        return sequences.size() - 1;
+        sequences.put(begun, sequence);
+        return begun++;
+    }
+
+    private Sequence sequence(int index) {
+        Sequence sequence = sequences.get(index);
+        if (sequence == null) {
+            throw new IllegalArgumentException("sequence %d is not in the cache: it %s"
+                    .formatted(index, index >= 0 && index < begun ? "was freed" : "was never begun"));
+        }
+        return sequence;
     }
 
     /// @param sequence from [#newSequence]
     /// @return tokens seen
     public int length(int sequence) {
-        return sequences.get(sequence).length;
+        return sequence(sequence).length;
+    }
+
+    /// Forgets a sequence; its memory is kept for the tokens of others.
+    ///
+    /// @param sequence from [#newSequence]
+    public void free(int sequence) {
+        Sequence freed = sequence(sequence);
+        for (int layer = 0; layer < layers.size(); layer++) {
+            Deque<Tensor> pages = freePages(layer);
+            pages.addAll(freed.keys.get(layer));
+            pages.addAll(freed.values.get(layer));
+        }
+        sequences.remove(sequence);
+    }
+
+    private Deque<Tensor> freePages(int layer) {
+        return freePages.computeIfAbsent(layers.get(layer).kvWidth(), width -> new ArrayDeque<>());
+    }
+
+    /// @return bytes of memory that the cache holds, used or not
+    public long heldBytes() {
+        return memory.heldBytes();
     }
 
     /// Makes room for the tokens of a batch; to be called once before the layers add theirs.
     ///
     /// @param batch continues sequences of this cache
-    /// @throws IllegalArgumentException if a sequence would outgrow the model's context
+    /// @throws IllegalArgumentException if a sequence would outgrow the model's context or is not in the cache
     void reserve(Batch batch) {
         int[] slots = batch.cache().orElseThrow().sequences();
         for (int s = 0; s < slots.length; s++) {
-            Sequence sequence = sequences.get(slots[s]);
+            Sequence sequence = sequence(slots[s]);
             int needed = sequence.length + batch.sequenceStart()[s + 1] - batch.sequenceStart()[s];
             if (needed > maxPositions) {
                 throw new IllegalArgumentException(
                         "%d tokens exceed the model's context of %d".formatted(needed, maxPositions));
             }
             for (int layer = 0; layer < layers.size(); layer++) {
-                while (sequence.keys.get(layer).size() * PAGE_ROWS < needed) {
-                    int width = layers.get(layer).kvWidth();
-                    sequence.keys.get(layer).add(memory.take(PAGE_ROWS, width));
-                    sequence.values.get(layer).add(memory.take(PAGE_ROWS, width));
-                }
+                grow(sequence.keys.get(layer), layer, needed);
+                grow(sequence.values.get(layer), layer, needed);
             }
+        }
+    }
+
+    private void grow(List<Tensor> pages, int layer, int positions) {
+        Deque<Tensor> free = freePages(layer);
+        while (pages.size() * PAGE_ROWS < positions) {
+            pages.add(free.isEmpty() ? memory.take(PAGE_ROWS, layers.get(layer).kvWidth()) : free.removeLast());
         }
     }
 
@@ -89,7 +137,7 @@ public final class KvCache implements AutoCloseable {
         Tensor[][] keys = new Tensor[slots.length][];
         Tensor[][] values = new Tensor[slots.length][];
         for (int s = 0; s < slots.length; s++) {
-            Sequence sequence = sequences.get(slots[s]);
+            Sequence sequence = sequence(slots[s]);
             int from = batch.sequenceStart()[s];
             int to = batch.sequenceStart()[s + 1];
             store(sequence.keys.get(layer), sequence.length, k, from, to);
@@ -118,7 +166,7 @@ public final class KvCache implements AutoCloseable {
     void advance(Batch batch) {
         int[] slots = batch.cache().orElseThrow().sequences();
         for (int s = 0; s < slots.length; s++) {
-            sequences.get(slots[s]).length += batch.sequenceStart()[s + 1] - batch.sequenceStart()[s];
+            sequence(slots[s]).length += batch.sequenceStart()[s + 1] - batch.sequenceStart()[s];
         }
     }
 
