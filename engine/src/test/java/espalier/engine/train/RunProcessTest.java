@@ -5,12 +5,12 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
-import espalier.engine.testing.ChildJvm;
 import espalier.engine.train.RunFolder.Opening;
 import espalier.engine.weights.CannotWriteException;
 import espalier.engine.weights.FolderWriter;
 import espalier.engine.weights.GracefulStop;
 import espalier.engine.weights.SideFile;
+import espalier.kernels.testing.ChildJvm;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;

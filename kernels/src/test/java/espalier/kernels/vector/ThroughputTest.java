@@ -3,7 +3,6 @@ package espalier.kernels.vector;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import espalier.kernels.Backends;
-import espalier.kernels.ChildJvm;
 import espalier.kernels.DType;
 import espalier.kernels.Dropout;
 import espalier.kernels.HeadMap;
@@ -14,6 +13,7 @@ import espalier.kernels.Tensor;
 import espalier.kernels.Weight;
 import espalier.kernels.Workspace;
 import espalier.kernels.cpu.CpuWeight;
+import espalier.kernels.testing.ChildJvm;
 import java.lang.foreign.Arena;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
@@ -260,6 +260,6 @@ class ThroughputTest {
 
     @Test
     void kernelsAreAsFastAsTheirYardsticks() throws Exception {
-        assertEquals(List.of(), ChildJvm.run(Canary.class, List.of("-Xmx256m")));
+        assertEquals("", ChildJvm.run(List.of(), List.of("-Xmx256m"), Canary.class));
     }
 }

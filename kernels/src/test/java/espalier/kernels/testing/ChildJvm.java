@@ -1,4 +1,4 @@
-package espalier.engine.testing;
+package espalier.kernels.testing;
 
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -6,7 +6,8 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 
-/// A Java process of its own, for what is fixed when a process starts: compiler, limits of the system.
+/// A Java process of its own, for what is fixed when a process starts: the lane width, whether code is compiled,
+/// profiles that no other test has written to, limits of the system.
 public final class ChildJvm {
     private ChildJvm() {}
 

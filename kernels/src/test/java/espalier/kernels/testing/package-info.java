@@ -1,0 +1,2 @@
+/// What tests of kernels and of the modules above them share, as a test jar: Java processes of their own.
+package espalier.kernels.testing;
