@@ -1,13 +1,16 @@
 package espalier.kernels.cpu;
 
 import espalier.bindings.NativeMemory;
+import espalier.kernels.DType;
 import espalier.kernels.Tensor;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
-/// Element access to tensors of the CPU backends: for scalar code and transfers, not for kernels' inner loops.
+/// Element access to tensors of the CPU backends: for scalar code, transfers and what fills no register, not for
+/// kernels' inner loops.
 public final class HostMemory {
     private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
+    private static final ValueLayout.OfShort SHORT = ValueLayout.JAVA_SHORT_UNALIGNED;
 
     private HostMemory() {}
 
@@ -38,11 +41,17 @@ public final class HostMemory {
     /// @param col in range
     /// @return the element as F32, exactly
     public static float get(CpuWeight weight, int row, int col) {
-        long address = weight.rowAddress(row) + (long) col * weight.type().bytes();
-        return switch (weight.type()) {
+        return get(weight.type(), weight.address(row, col));
+    }
+
+    /// @param type element type
+    /// @param address of one element
+    /// @return the element as F32, exactly
+    public static float get(DType type, long address) {
+        return switch (type) {
             case F32 -> NativeMemory.ALL.get(FLOAT, address);
-            case BF16 -> Float.intBitsToFloat(NativeMemory.ALL.get(ValueLayout.JAVA_SHORT_UNALIGNED, address) << 16);
-            case F16 -> Float.float16ToFloat(NativeMemory.ALL.get(ValueLayout.JAVA_SHORT_UNALIGNED, address));
+            case BF16 -> Float.intBitsToFloat(NativeMemory.ALL.get(SHORT, address) << 16);
+            case F16 -> Float.float16ToFloat(NativeMemory.ALL.get(SHORT, address));
         };
     }
 }

@@ -4,6 +4,7 @@ import static espalier.bindings.NativeMemory.ALL;
 import static espalier.kernels.vector.Lanes.ORDER;
 
 import espalier.kernels.DType;
+import espalier.kernels.cpu.HostMemory;
 import java.lang.foreign.ValueLayout;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
@@ -149,7 +150,7 @@ final class GemvKernels {
 
     private static float tailBf16(long w, int from, int k, long x, float sum) {
         for (int i = from; i < k; i++) {
-            sum = Math.fma(PackConvert.element(DType.BF16, w + 2L * i), ALL.get(F, x + 4L * i), sum);
+            sum = Math.fma(HostMemory.get(DType.BF16, w + 2L * i), ALL.get(F, x + 4L * i), sum);
         }
         return sum;
     }
@@ -184,7 +185,7 @@ final class GemvKernels {
             out += 2 * W;
         }
         for (int i = whole; i < k; i++) {
-            ALL.set(F, to + 4L * i, PackConvert.element(DType.F16, w + 2L * i));
+            ALL.set(F, to + 4L * i, HostMemory.get(DType.F16, w + 2L * i));
         }
     }
 }

@@ -4,6 +4,7 @@ import static espalier.bindings.NativeMemory.ALL;
 import static espalier.kernels.vector.Lanes.ORDER;
 
 import espalier.kernels.DType;
+import espalier.kernels.cpu.HostMemory;
 import java.lang.foreign.ValueLayout;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorSpecies;
@@ -46,7 +47,7 @@ final class PackColumns {
         if (kc < block) {
             for (int j = 0; j < columns; j++) {
                 for (int k = 0; k < kc; k++) {
-                    float element = PackConvert.element(type, b + j * rowBytes + (long) k * size);
+                    float element = HostMemory.get(type, b + j * rowBytes + (long) k * size);
                     ALL.set(F, panel + k * STEP + 4L * j, element);
                 }
             }
@@ -137,7 +138,7 @@ final class PackColumns {
         }
         for (int k = whole; k < kc; k++) {
             for (int j = 0; j < columns; j++) {
-                ALL.set(F, panel + k * STEP + 4L * j, PackConvert.element(type, b + k * rowBytes + (long) j * size));
+                ALL.set(F, panel + k * STEP + 4L * j, HostMemory.get(type, b + k * rowBytes + (long) j * size));
             }
         }
     }

@@ -7,6 +7,7 @@ import espalier.kernels.DType;
 import espalier.kernels.Tensor;
 import espalier.kernels.Workspace;
 import espalier.kernels.cpu.CpuWeight;
+import espalier.kernels.cpu.HostMemory;
 import java.lang.foreign.ValueLayout;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorSpecies;
@@ -88,7 +89,7 @@ final class PackedWeights {
         }
         if (kc % 2 != 0) {
             for (int j = 0; j < COLUMNS; j++) {
-                Access.set(to + (kc - 1) * STEP + 4L * j, PackConvert.element(type, from + kc / 2 * STEP + 4L * j));
+                Access.set(to + (kc - 1) * STEP + 4L * j, HostMemory.get(type, from + kc / 2 * STEP + 4L * j));
             }
         }
     }

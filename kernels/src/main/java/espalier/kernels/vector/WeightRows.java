@@ -9,10 +9,8 @@ import espalier.kernels.Tensor;
 import espalier.kernels.cpu.CpuWeight;
 import espalier.kernels.cpu.HostMemory;
 import java.lang.foreign.MemorySegment;
-import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.ShortVector;
-import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorShape;
 import jdk.incubator.vector.VectorSpecies;
@@ -26,14 +24,6 @@ final class WeightRows {
             VectorSpecies.of(short.class, VectorShape.forBitSize(L * Short.SIZE));
     /// Columns of a task of the backward.
     private static final int COLUMNS = 128;
-    private static final int F16_MAGNITUDE = 0x7FFF;
-    private static final int F16_INFINITY = 0x7C00;
-    private static final int F32_INFINITY = 0x7F800000;
-    private static final int SIGN = 0x80000000;
-    /// Fraction bits that F32 has more than F16.
-    private static final int FRACTION = 13;
-    /// 2^(127 - 15): the difference of the exponents' biases. The product is exact, for subnormal numbers too.
-    private static final float REBIAS = 0x1p112f;
 
     private WeightRows() {}
 
@@ -73,8 +63,7 @@ final class WeightRows {
     private static int fromBf16(long y, long x, int n) {
         int i = 0;
         for (; i <= n - L; i += L, y += W, x += W / 2) {
-            IntVector bits = loadShorts(x).lanewise(VectorOperators.LSHL, 16);
-            bits.intoMemorySegment(ALL, y & ADDRESS, ORDER);
+            PackConvert.evenBf16(loadShorts(x)).intoMemorySegment(ALL, y & ADDRESS, ORDER);
         }
         return i;
     }
@@ -82,18 +71,12 @@ final class WeightRows {
     private static int fromF16(long y, long x, int n) {
         int i = 0;
         for (; i <= n - L; i += L, y += W, x += W / 2) {
-            IntVector bits = loadShorts(x);
-            IntVector magnitude = bits.and(F16_MAGNITUDE);
-            VectorMask<Integer> special = magnitude.compare(VectorOperators.GE, F16_INFINITY);
-            FloatVector value = magnitude.lanewise(VectorOperators.LSHL, FRACTION).reinterpretAsFloats().mul(REBIAS);
-            IntVector result = value.reinterpretAsInts();
-            result = result.lanewise(VectorOperators.OR, F32_INFINITY, special);
-            result = result.or(bits.lanewise(VectorOperators.LSHL, 16).and(SIGN));
-            result.intoMemorySegment(ALL, y & ADDRESS, ORDER);
+            PackConvert.evenF16(loadShorts(x)).intoMemorySegment(ALL, y & ADDRESS, ORDER);
         }
         return i;
     }
 
+    /// Elements in the lower halves of the lanes.
     private static IntVector loadShorts(long x) {
         ShortVector shorts = ShortVector.fromMemorySegment(I16, ALL, x & ADDRESS, ORDER);
         return (IntVector) shorts.convertShape(VectorOperators.ZERO_EXTEND_S2I, I32, 0);

@@ -2,6 +2,7 @@ package espalier.kernels.vector;
 
 import espalier.bindings.NativeMemory;
 import espalier.kernels.DType;
+import espalier.kernels.cpu.HostMemory;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -47,7 +48,7 @@ final class TestMatrix {
     }
 
     float get(int row, int col) {
-        return PackConvert.element(type, address + ((long) row * stride + col) * type.bytes());
+        return HostMemory.get(type, address + ((long) row * stride + col) * type.bytes());
     }
 
     /// All rows without the gaps.
