@@ -27,7 +27,7 @@ p.add_argument("--prompt-tokens", type=int, default=322, help="of the collaborat
 p.add_argument("--lr", default="1e-3", help="of all adapters, in all stages")
 p.add_argument("--windows", type=int, default=200, help="of --length tokens that each text is measured on at most")
 p.add_argument("--jobs", type=int, default=2, help="runs at a time, of one thread each")
-p.add_argument("--only", action="append", default=[], help="names that begin with this; may be repeated")
+p.add_argument("--only", action="append", default=[], help="what to run, e.g. \"NutePrune 50%%, intact teacher\"; may be repeated")
 args = p.parse_args()
 
 ABLATED = 0.5
@@ -154,8 +154,7 @@ def main():
             shape, _ = espalier("inspect", args.model)
             out.write(json.dumps(dict(name="dense", seed=0, seconds=0, removed=0, parameters=shape["parameters"], tokens=0,
                                       perplexity={key: perplexity(args.model, file) for key, file in texts().items()})) + "\n")
-    wanted = tuple(args.only) or ""
-    todo = [run for run in runs() if run[:2] not in done and run[0].startswith(wanted)]
+    todo = [run for run in runs() if run[:2] not in done and (not args.only or run[0] in args.only)]
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
         for at, future in enumerate(concurrent.futures.as_completed([pool.submit(one, *run) for run in todo]), 1):
             row = future.result()
