@@ -36,6 +36,23 @@ public final class LlmPruner {
         public Settings {
             Check.positive("iterative steps", steps);
         }
+
+        /// Refuses a model that [#choose] would refuse whatever its scores.
+        ///
+        /// @param graph the model
+        /// @throws IllegalArgumentException if there is nothing to prune, or selection or reduction do not fit it
+        void requireFit(ChannelGraph graph) {
+            List<Group> groups = groups(graph);
+            TargetSearch.requireFits(selection, graph, groups);
+            scoring.requireFit(groups);
+        }
+
+        private List<Group> groups(ChannelGraph graph) {
+            boolean hidden = selection instanceof Selection.Channels;
+            return Groups.of(graph).all().stream()
+                    .filter(group -> (group.kind() == Group.Kind.HIDDEN) == hidden)
+                    .toList();
+        }
     }
 
     /// Where scores are kept between runs.
@@ -155,10 +172,7 @@ public final class LlmPruner {
             Optional<ScoresAt> scoresAt,
             Progress progress)
             throws IOException {
-        boolean hidden = settings.selection() instanceof Selection.Channels;
-        List<Group> groups = Groups.of(graph).all().stream()
-                .filter(group -> (group.kind() == Group.Kind.HIDDEN) == hidden)
-                .toList();
+        List<Group> groups = settings.groups(graph);
         if (scoresAt.isPresent() && Files.exists(scoresAt.get().path())) {
             ScoresAt at = scoresAt.get();
             return new UnitScorer.Scored(ScoresFile.read(at.path(), groups, at.settings()), Double.NaN);

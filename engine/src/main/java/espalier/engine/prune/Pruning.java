@@ -39,8 +39,8 @@ public final class Pruning {
     /// @param request where to and how
     /// @param watch told how it goes
     /// @return what was written
-    /// @throws IllegalArgumentException if the memory does not suffice, listing its parts; if the method does not fit
-    ///     the model; or if a weight is beyond the range of the result's element type
+    /// @throws IllegalArgumentException see [#check]
+    /// @throws IllegalArgumentException if a weight is beyond the range of the result's element type
     /// @throws CheckpointException if a weight is not finite, naming it, if the source changed meanwhile, or if scores
     ///     were computed with other settings, naming them
     /// @throws ArithmeticException if the calibration loss is not finite
@@ -49,8 +49,7 @@ public final class Pruning {
     ///     behind
     public static Pruned run(ModelFolder base, PruningMethod method, Request request, PruningWatch watch)
             throws IOException {
-        PruningMemory.of(base, method).require(request.memory());
-        CheckpointWriter.checkTarget(request.out(), request.writing().overwrite());
+        check(base, method, request);
         Architecture architecture = Architecture.forModelType(base.config().modelType());
         ModelShape shape = base.model().shape();
         Choice choice = switch (method) {
@@ -74,6 +73,26 @@ public final class Pruning {
                 choice.reached(),
                 choice.loss(),
                 written);
+    }
+
+    /// Refuses, before weights and samples are read, what [#run] would refuse.
+    ///
+    /// @param base the open model
+    /// @param method how to choose what goes
+    /// @param request where to and how
+    /// @throws IllegalArgumentException if the memory does not suffice, listing its parts, or if the method does not
+    ///     fit the model
+    /// @throws IOException if there is something at `out` that may not be replaced
+    public static void check(ModelFolder base, PruningMethod method, Request request) throws IOException {
+        PruningMemory.of(base, method).require(request.memory());
+        CheckpointWriter.checkTarget(request.out(), request.writing().overwrite());
+        ModelShape shape = base.model().shape();
+        switch (method) {
+            case PruningMethod.FirstLayers first -> PruningPlan.keepFirstLayers(shape, first.count());
+            case PruningMethod.ByGroups groups ->
+                groups.settings().requireFit(
+                        Architecture.forModelType(base.config().modelType()).graph(shape));
+        }
     }
 
     /// All that decides about the result of [#run], to tell whether one that is there is the one that is asked for.

@@ -97,6 +97,19 @@ public sealed interface Reduction {
         return units;
     }
 
+    /// Refuses a group that [#unitScores] would refuse whatever its scores.
+    ///
+    /// @param group what is to be scored
+    /// @param fold how query heads are added to their key/value head
+    /// @throws IllegalArgumentException if this names none or several of the group's matrices, or the fold is the
+    ///     released one and query groups differ
+    default void requireFits(Group group, GqaFold fold) {
+        List<Member> members = group.scored();
+        for (int index : chosen(group, members)) {
+            requireFits(group, members.get(index), fold);
+        }
+    }
+
     private int[] chosen(Group group, List<Member> members) {
         return switch (this) {
             case Stacked _ -> IntStream.range(0, members.size()).toArray();
@@ -132,17 +145,21 @@ public sealed interface Reduction {
         return result;
     }
 
-    private static double[] fold(Group group, Member member, double[] scores, GqaFold fold) {
-        if (scores.length != member.length()) {
-            throw new IllegalArgumentException("%s of the %s has %d channels, got %d scores"
-                    .formatted(member.label(), group.name(), member.length(), scores.length));
-        }
-        int rootLength = group.root().length();
+    private static void requireFits(Group group, Member member, GqaFold fold) {
         if (fold == GqaFold.RELEASED
                 && Arrays.stream(group.channelsPerUnit(member)).distinct().count() > 1) {
             throw new IllegalArgumentException(
                     "the released fold needs equal query groups, which the " + group.name() + " are not");
         }
+    }
+
+    private static double[] fold(Group group, Member member, double[] scores, GqaFold fold) {
+        if (scores.length != member.length()) {
+            throw new IllegalArgumentException("%s of the %s has %d channels, got %d scores"
+                    .formatted(member.label(), group.name(), member.length(), scores.length));
+        }
+        requireFits(group, member, fold);
+        int rootLength = group.root().length();
         double[] folded = new double[rootLength];
         for (int channel = 0; channel < scores.length; channel++) {
             if (!Double.isFinite(scores[channel])) {

@@ -76,6 +76,17 @@ public final class TargetSearch {
         };
     }
 
+    /// Refuses a model that [#search] would refuse whatever its scores.
+    ///
+    /// @param selection what may be pruned
+    /// @param graph a model that has not been pruned before
+    /// @param groups what will be scored
+    /// @throws IllegalArgumentException if there is nothing to prune, or the selection needs layers that are alike
+    static void requireFits(Selection selection, ChannelGraph graph, List<Group> groups) {
+        search(
+                selection, new SizeTarget.GroupRatio(0), graph, groups.stream().map(UnitScores::equal).toList());
+    }
+
     private Reached nearest(double wanted, ToDoubleFunction<Reached> share) {
         Reached nearest = reached(0);
         for (Reached candidate : global ? globalOutcomes() : localOutcomes()) {

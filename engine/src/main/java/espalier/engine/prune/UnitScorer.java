@@ -36,7 +36,17 @@ public final class UnitScorer {
     /// @param importance of elements
     /// @param reduction over the matrices of a group
     /// @param fold of query heads onto key/value heads
-    public record Settings(Importance importance, Reduction reduction, GqaFold fold) {}
+    public record Settings(Importance importance, Reduction reduction, GqaFold fold) {
+        /// Refuses groups that cannot be scored so.
+        ///
+        /// @param groups what is to be scored
+        /// @throws IllegalArgumentException see [Reduction#requireFits]
+        void requireFit(List<Group> groups) {
+            if (importance != Importance.RANDOM) {
+                groups.forEach(group -> reduction.requireFits(group, fold));
+            }
+        }
+    }
 
     /// Unit scores with the loss they were computed at.
     ///

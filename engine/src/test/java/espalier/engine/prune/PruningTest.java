@@ -252,6 +252,40 @@ class PruningTest {
     }
 
     @Test
+    void aMethodThatDoesNotFitTheModelIsRefusedBeforeAnythingIsRead() throws IOException {
+        var named = new UnitScorer.Settings(Importance.L1, Reduction.parse("o_proj"), GqaFold.BY_GROUP);
+        LlmPruner.Settings settings =
+                new LlmPruner.Settings(named, LOCAL, new SizeTarget.GroupRatio(0.5), 1, 42);
+        assertRefused(
+                settings,
+                "reduction o_proj names 0 of the matrices of the FFN channels of layer 0 (gate_proj, up_proj,"
+                        + " down_proj), not one");
+        ModelShape unequal = new ModelShape(
+                19, 16, List.of(LAYER, new LayerShape(new int[] {1, 2}, 4, 24)), false, ModelShape.Biases.NONE, 1e-5,
+                10_000, 64);
+        try (RandomModel random = new RandomModel(unequal, 7)) {
+            source = random.write(temporary.resolve("unequal"), StoredType.F32);
+        }
+        LayerRange both = new LayerRange(0, 2);
+        var released = new UnitScorer.Settings(Importance.L1, Reduction.Stacked.SUM, GqaFold.RELEASED);
+        assertRefused(
+                new LlmPruner.Settings(
+                        released, new Selection.Local(both, both, 1), new SizeTarget.GroupRatio(0.5), 1, 42),
+                "the released fold needs equal query groups, which the key/value groups of layer 1 are not");
+        assertRefused(
+                settings(Importance.L1, new Selection.Uniform(1), 1),
+                "uniform pruning needs equal layers with equal query groups; layer 1 is " + unequal.layers().get(1)
+                        + ", layer 0 is " + LAYER);
+        assertEquals(List.of(), told);
+        assertFalse(Files.exists(out));
+    }
+
+    private void assertRefused(LlmPruner.Settings settings, String message) {
+        var method = new PruningMethod.ByGroups(settings, Optional.empty(), Optional.empty());
+        assertEquals(message, assertThrows(IllegalArgumentException.class, () -> run(method)).getMessage());
+    }
+
+    @Test
     void weightsAreCheckedBeforeUnitsAreScored() throws IOException {
         try (RandomModel random = new RandomModel(SHAPE, 7)) {
             random.values().get("model.layers.1.mlp.up_proj.weight")[5] = Float.NaN;
