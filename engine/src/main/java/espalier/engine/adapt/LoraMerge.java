@@ -73,8 +73,8 @@ public final class LoraMerge {
     /// @param state its adapters
     /// @param request where to and how
     /// @return what was written
-    /// @throws IllegalArgumentException if the adapters are of another model, or a merged weight is beyond the range of
-    ///     its type, naming the tensor
+    /// @throws IllegalArgumentException if the adapters are of another model
+    /// @throws ArithmeticException if a merged weight is beyond the range of its type, naming the tensor
     /// @throws IllegalStateException if the proof fails; then nothing was written
     /// @throws IOException if something cannot be written; then the target is as it was
     public static Written write(ModelFolder base, LoraState state, Request request) throws IOException {
@@ -199,7 +199,7 @@ public final class LoraMerge {
                 case F16 -> Float.float16ToFloat(Float.floatToFloat16(value));
             };
             if (!Float.isFinite(rounded)) {
-                throw new IllegalArgumentException(
+                throw new ArithmeticException(
                         "tensor %s: the merged value %s is beyond the range of %s".formatted(name, value, type));
             }
         }

@@ -118,9 +118,10 @@ public final class MaskPruning {
     /// @param run the run directory, configured with [#configuration]
     /// @param watch told of steps
     /// @return what `result.json` says; nothing if the run was asked to stop before its end
-    /// @throws IllegalArgumentException if the masks leave nothing of the model
-    /// @throws ArithmeticException see [espalier.engine.train.Trainer#run]
-    /// @throws IllegalStateException if a proof fails; the state of the run stays
+    /// @throws ArithmeticException see [espalier.engine.train.Trainer#run]; or if a merged weight is beyond the range
+    ///     of its type
+    /// @throws IllegalStateException if the masks leave nothing of the model, or a proof fails; the state of the run
+    ///     stays
     /// @throws IOException if something cannot be read or written
     public static Optional<ObjectNode> run(ModelFolder base, Request request, RunFolder run, TrainingWatch watch)
             throws IOException {

@@ -74,8 +74,8 @@ public final class Compaction {
     /// @param request where to and how
     /// @return what was written
     /// @throws IllegalStateException if a proof fails; nothing is left behind
-    /// @throws IllegalArgumentException if a weight is beyond the range of the result's element type
-    /// @throws CheckpointException if the source changed meanwhile
+    /// @throws CheckpointException if a weight is beyond the range of the result's element type, or the source changed
+    ///     meanwhile
     /// @throws IOException if the result cannot be written; nothing is left behind
     public static Written write(ModelFolder source, PruningPlan plan, Request request) throws IOException {
         Ops ops = source.model().ops();

@@ -42,7 +42,8 @@ public record MaskedPlan(
     /// @param target sparsity that was wanted
     /// @param expected sparsity that the gates were trained to
     /// @return what the mask leaves
-    /// @throws IllegalArgumentException if it leaves no hidden channel, or the masks are of other gates
+    /// @throws IllegalArgumentException if the masks are of other gates
+    /// @throws IllegalStateException if it leaves no hidden channel
     public static MaskedPlan of(
             Architecture architecture, GateMask free, GateMask mask, double target, double expected) {
         GateLayout layout = mask.layout();
@@ -68,7 +69,7 @@ public record MaskedPlan(
     private static PruningPlan plan(ModelShape source, MaskValues values) {
         int[] hidden = open(source.hidden(), values::hidden);
         if (hidden.length == 0) {
-            throw new IllegalArgumentException(
+            throw new IllegalStateException(
                     "the mask closes all %d hidden channels, nothing of the model would be left"
                             .formatted(source.hidden()));
         }

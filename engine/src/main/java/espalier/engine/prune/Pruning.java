@@ -40,10 +40,9 @@ public final class Pruning {
     /// @param watch told how it goes
     /// @return what was written
     /// @throws IllegalArgumentException see [#check]
-    /// @throws IllegalArgumentException if a weight is beyond the range of the result's element type
-    /// @throws CheckpointException if a weight is not finite, naming it, if the source changed meanwhile, or if scores
-    ///     were computed with other settings, naming them
-    /// @throws ArithmeticException if the calibration loss is not finite
+    /// @throws CheckpointException if a weight is not finite or beyond the range of the result's element type, naming
+    ///     it, if the source changed meanwhile, or if scores were computed with other settings, naming them
+    /// @throws ArithmeticException if the calibration loss or a score is not finite
     /// @throws IllegalStateException if a proof fails; nothing is left behind
     /// @throws IOException if samples or scores cannot be read, or something cannot be written; then no result is left
     ///     behind

@@ -76,9 +76,11 @@ public sealed interface Reduction {
     /// channels of each unit.
     ///
     /// @param group what is scored
-    /// @param scores for each of [Group#scored], in order, one score per channel; finite
+    /// @param scores for each of [Group#scored], in order, one score per channel
     /// @param fold how query heads are added to their key/value head
     /// @return `[units]`
+    /// @throws IllegalArgumentException see [#requireFits]; or if there are other numbers of scores
+    /// @throws ArithmeticException naming the first score that is not finite
     default double[] unitScores(Group group, List<double[]> scores, GqaFold fold) {
         List<Member> members = group.scored();
         if (scores.size() != members.size()) {
@@ -163,7 +165,7 @@ public sealed interface Reduction {
         double[] folded = new double[rootLength];
         for (int channel = 0; channel < scores.length; channel++) {
             if (!Double.isFinite(scores[channel])) {
-                throw new IllegalArgumentException("score of channel %d, %s of the %s, is %s"
+                throw new ArithmeticException("score of channel %d, %s of the %s, is %s"
                         .formatted(channel, member.label(), group.name(), scores[channel]));
             }
             int root = switch (fold) {

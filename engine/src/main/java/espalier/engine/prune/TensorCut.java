@@ -1,6 +1,7 @@
 package espalier.engine.prune;
 
 import espalier.engine.model.TensorShape;
+import espalier.engine.weights.CheckpointException;
 import espalier.engine.weights.FloatBits;
 import espalier.kernels.DType;
 import espalier.kernels.StoredMatrix;
@@ -40,7 +41,7 @@ record TensorCut(TensorShape tensor, int[] rows, int[] cols, double[] rowFactors
     /// @param to one past the last
     /// @param target type to write
     /// @param out `(to - from) * cols` elements of the target type
-    /// @throws IllegalArgumentException naming tensor and value if a finite one becomes infinite
+    /// @throws CheckpointException naming tensor and value if a finite one becomes infinite
     void copy(StoredMatrix source, int from, int to, DType target, MemorySegment out) {
         if (isPureSlice() && source.type() == target) {
             copyBits(source, from, to, out);
@@ -56,7 +57,7 @@ record TensorCut(TensorShape tensor, int[] rows, int[] cols, double[] rowFactors
                 float kept = factor == 1 ? value : (float) (value * factor);
                 set(out, target, at, kept);
                 if (!Float.isFinite(get(out, target, at)) && Float.isFinite(value)) {
-                    throw new IllegalArgumentException("tensor %s: %s%s is beyond the range of %s".formatted(
+                    throw new CheckpointException("tensor %s: %s%s is beyond the range of %s".formatted(
                             tensor.name(), value, factor == 1 ? "" : " times " + factor, target));
                 }
                 at++;

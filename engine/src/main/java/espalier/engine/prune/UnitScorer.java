@@ -68,7 +68,7 @@ public final class UnitScorer {
     /// @param progress told of layers done in the backward
     /// @return scores of each group
     /// @throws IllegalArgumentException if gradients are needed and the samples are none, too short or of other lengths
-    /// @throws ArithmeticException if the loss is not finite
+    /// @throws ArithmeticException if the loss or a score is not finite
     public static Scored score(
             Settings settings,
             List<Group> groups,
@@ -197,7 +197,14 @@ public final class UnitScorer {
     }
 
     private static UnitScores rounded(Group group, double[] units) {
-        return new UnitScores(group, Arrays.stream(units).map(unit -> (float) unit).toArray());
+        double[] scores = Arrays.stream(units).map(unit -> (float) unit).toArray();
+        for (int unit = 0; unit < scores.length; unit++) {
+            if (!Double.isFinite(scores[unit])) {
+                throw new ArithmeticException("the score of unit %d of the %s is %s, which is beyond the range of F32"
+                        .formatted(unit, group.name(), units[unit]));
+            }
+        }
+        return new UnitScores(group, scores);
     }
 
     /// Each group has numbers of its own, whichever other groups are scored beside it.

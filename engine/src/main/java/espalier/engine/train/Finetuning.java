@@ -63,7 +63,8 @@ public final class Finetuning {
     /// @param run the run directory, configured with [#configuration]
     /// @param watch told of steps
     /// @return what `result.json` says; nothing if the run was asked to stop before its end
-    /// @throws ArithmeticException see [Trainer#run]; or if no validation gave a finite loss
+    /// @throws ArithmeticException see [Trainer#run]; if no validation gave a finite loss; or if a merged weight is
+    ///     beyond the range of its type
     /// @throws IOException if something cannot be read or written
     public static Optional<ObjectNode> run(ModelFolder base, Request request, RunFolder run, TrainingWatch watch)
             throws IOException {

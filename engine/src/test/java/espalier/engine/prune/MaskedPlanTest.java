@@ -240,7 +240,7 @@ class MaskedPlanTest {
                 Shapes.toy(9, true, LayerShape.uniform(4, 2, 4, 40)), GateSettings.standard(1));
         double[] logAlpha = random(layout, 3);
         fill(logAlpha, layout, GateFamily.HIDDEN, 0, HardConcrete.MIN_LOG_ALPHA);
-        var e = assertThrows(IllegalArgumentException.class, () -> plan(layout, logAlpha));
+        var e = assertThrows(IllegalStateException.class, () -> plan(layout, logAlpha));
         assertEquals("the mask closes all 9 hidden channels, nothing of the model would be left", e.getMessage());
     }
 

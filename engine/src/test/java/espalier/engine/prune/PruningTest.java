@@ -286,6 +286,17 @@ class PruningTest {
     }
 
     @Test
+    void aScoreBeyondTheRangeOfItsTypeIsNamed() throws IOException {
+        try (RandomModel random = new RandomModel(SHAPE, 7)) {
+            random.values().get("model.layers.1.mlp.up_proj.weight")[0] = 1e30f;
+            source = random.write(temporary.resolve("huge"), StoredType.F32);
+        }
+        var e = assertThrows(ArithmeticException.class, () -> run(without(Importance.L2, LOCAL)));
+        assertTrue(e.getMessage().matches("(the )?score of (unit|channel) 0.* of the FFN channels of layer 1.* is .*"),
+                e.getMessage());
+    }
+
+    @Test
     void weightsAreCheckedBeforeUnitsAreScored() throws IOException {
         try (RandomModel random = new RandomModel(SHAPE, 7)) {
             random.values().get("model.layers.1.mlp.up_proj.weight")[5] = Float.NaN;
