@@ -140,6 +140,7 @@ final class EvalOptions {
                     "%s has %d tokens, the model a context of %d%s: a window of %d does not fit".formatted(
                             data, ids.length, context, taken, window));
         }
+        model.model().shape().requireIds(data.toString(), ids);
         return Optional.of(new Text(ids, measure, tokenizer, beginId));
     }
 

@@ -109,13 +109,20 @@ final class PerplexityCommand extends JobCommand {
         JoinedText text = source.join(join == null ? source.usualJoin() : join);
         int[] ids = running.tokenizer().encode(text.text(), EncodeOptions.WITH_SPECIALS);
         running.requireMemory(Math.max(before + length, measured.efficientTokens()), 0);
+        try {
+            measure.check(measured, ids);
+        } catch (IllegalArgumentException e) {
+            throw new IllegalArgumentException(data + ": " + e.getMessage(), e);
+        }
+        running.model().shape().requireIds(data.toString(), ids);
+        return windows(running, measured, measure, text, ids);
+    }
+
+    private Result windows(
+            RunningModel running, LanguageModel measured, WindowPerplexity measure, JoinedText text, int[] ids)
+            throws IOException {
         try (ProgressMeter meter = new ProgressMeter(terminal(), "windows")) {
-            Perplexity perplexity;
-            try {
-                perplexity = running.run(() -> measure.measure(measured, ids, meter));
-            } catch (IllegalArgumentException e) {
-                throw new IllegalArgumentException(data + ": " + e.getMessage(), e);
-            }
+            Perplexity perplexity = running.run(() -> measure.measure(measured, ids, meter));
             ObjectNode json = describe(running, perplexity, meter.seconds());
             json.put("window", measure.window());
             json.put("stride", measure.stride());
@@ -132,9 +139,18 @@ final class PerplexityCommand extends JobCommand {
 
     private Result paragraphs(RunningModel running, LanguageModel measured, TextSource source)
             throws IOException {
+        ParagraphPerplexity measure =
+                ParagraphPerplexity.of(running.tokenizer(), running.beginToken(), source.paragraphs());
+        measure.check(measured);
+        measure.sequences().forEach(ids -> running.model().shape().requireIds(data.toString(), ids));
+        return paragraphs(running, measured, measure, source);
+    }
+
+    private Result paragraphs(
+            RunningModel running, LanguageModel measured, ParagraphPerplexity measure, TextSource source)
+            throws IOException {
         try (ProgressMeter meter = new ProgressMeter(terminal(), "paragraphs")) {
-            Perplexity perplexity = running.run(() -> ParagraphPerplexity.measure(
-                    measured, running.tokenizer(), running.beginToken(), source.paragraphs(), meter));
+            Perplexity perplexity = running.run(() -> measure.measure(measured, meter));
             ObjectNode json = describe(running, perplexity, meter.seconds());
             json.put("join", "paragraphs");
             json.put(

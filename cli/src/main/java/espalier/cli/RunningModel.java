@@ -56,7 +56,9 @@ final class RunningModel implements AutoCloseable {
     /// @param path of the model
     /// @return what is put before each input
     ModelPrefix prefix(PrefixOption option, Path path) {
-        return ModelPrefix.of(option.mode(), config().prompt(), path, tokenizer, beginToken());
+        ModelPrefix prefix = ModelPrefix.of(option.mode(), config().prompt(), path, tokenizer, beginToken());
+        prefix.tokens().ifPresent(tokens -> model().shape().requireIds("the prefix", tokens.ids()));
+        return prefix;
     }
 
     /// @param tokens of the largest batch

@@ -91,7 +91,7 @@ final class ScoringOptions {
     /// @param model folder with the tokenizer
     /// @param shape the model
     /// @return calibration samples, if the scores need them
-    /// @throws IllegalArgumentException if samples of that length do not fit the model
+    /// @throws IllegalArgumentException if samples of that length do not fit the model, or the text has too few
     /// @throws IOException if text or tokenizer cannot be read
     Optional<PruningMethod.Samples> draw(Path model, ModelShape shape) throws IOException {
         if (!needsCalibration()) {
@@ -109,7 +109,13 @@ final class ScoringOptions {
         if (choice == CalibrationSampler.Choice.RANDOM) {
             drawn.put("seed", Long.toString(seed));
         }
-        return Optional.of(new PruningMethod.Samples(samples, tokens, step -> sampler.draw(step - 1), drawn));
+        // Now, since the text may be too short; every other draw finds as many documents.
+        int[][] first = sampler.draw(0);
+        for (int[] ids : first) {
+            shape.requireIds(calibration.toString(), ids);
+        }
+        return Optional.of(new PruningMethod.Samples(
+                samples, tokens, step -> step == 1 ? first : sampler.draw(step - 1), drawn));
     }
 
     /// @return where scores are kept, if they are

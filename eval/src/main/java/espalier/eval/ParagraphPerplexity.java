@@ -3,41 +3,54 @@ package espalier.eval;
 import espalier.engine.Progress;
 import espalier.tokenizer.EncodeOptions;
 import espalier.tokenizer.Tokenizer;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalInt;
 
 /// Perplexity over the paragraphs of a text: each is run by itself after the begin token, which is put in front even
 /// where the tokenizer adds none, so that every token of the paragraph is predicted.
-public final class ParagraphPerplexity {
-    private ParagraphPerplexity() {}
-
-    /// @param model is asked for losses
-    /// @param tokenizer of the model
-    /// @param beginToken put in front where the tokenizer adds none
-    /// @param paragraphs of a text
-    /// @param progress told after each call of the model, in paragraphs
-    /// @return the result
-    /// @throws IllegalArgumentException if there is no paragraph, no begin token, or a paragraph exceeds the context
-    public static Perplexity measure(
-            LanguageModel model,
-            Tokenizer tokenizer,
-            OptionalInt beginToken,
-            List<String> paragraphs,
-            Progress progress) {
-        List<int[]> sequences = new ArrayList<>();
-        for (String paragraph : paragraphs) {
-            int[] ids = withBeginToken(tokenizer, beginToken, paragraph);
-            if (ids.length > model.maxTokens()) {
-                throw new IllegalArgumentException(
-                        "paragraph %d has %d tokens with the begin token, which exceeds %s"
-                                .formatted(sequences.size() + 1, ids.length, model.context()));
-            }
-            sequences.add(ids);
-        }
+///
+/// @param sequences token ids of each paragraph after the begin token; at least one paragraph
+public record ParagraphPerplexity(List<int[]> sequences) {
+    /// Copies the list.
+    public ParagraphPerplexity {
         if (sequences.isEmpty()) {
             throw new IllegalArgumentException("the text has no paragraph");
         }
+        sequences = List.copyOf(sequences);
+    }
+
+    /// @param tokenizer of the model
+    /// @param beginToken put in front where the tokenizer adds none
+    /// @param paragraphs of a text
+    /// @return what is to be measured
+    /// @throws IllegalArgumentException if there is no paragraph, or no begin token
+    public static ParagraphPerplexity of(Tokenizer tokenizer, OptionalInt beginToken, List<String> paragraphs) {
+        return new ParagraphPerplexity(paragraphs.stream()
+                .map(paragraph -> withBeginToken(tokenizer, beginToken, paragraph))
+                .toList());
+    }
+
+    /// Refuses, before anything is run, what [#measure] would refuse.
+    ///
+    /// @param model will be asked for losses
+    /// @throws IllegalArgumentException naming the first paragraph that exceeds the context
+    public void check(LanguageModel model) {
+        for (int i = 0; i < sequences.size(); i++) {
+            int length = sequences.get(i).length;
+            if (length > model.maxTokens()) {
+                throw new IllegalArgumentException(
+                        "paragraph %d has %d tokens with the begin token, which exceeds %s"
+                                .formatted(i + 1, length, model.context()));
+            }
+        }
+    }
+
+    /// @param model is asked for losses
+    /// @param progress told after each call of the model, in paragraphs
+    /// @return the result
+    /// @throws IllegalArgumentException see [#check]
+    public Perplexity measure(LanguageModel model, Progress progress) {
+        check(model);
         Accumulator accumulator = new Accumulator(model, sequences.size(), progress);
         sequences.forEach(ids -> accumulator.add(ids, ids.length));
         return accumulator.finish();

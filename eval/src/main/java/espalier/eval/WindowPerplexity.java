@@ -31,21 +31,30 @@ public record WindowPerplexity(int window, int stride, int mostWindows) {
         return tokens < window ? 0 : Math.min(mostWindows, (tokens - window) / stride + 1);
     }
 
-    /// @param model is asked for losses
-    /// @param ids `[tokens]`, the text, with the begin token if the tokenizer adds one
-    /// @param progress told after each call of the model, in windows
-    /// @return the result
+    /// Refuses, before anything is run, what [#measure] would refuse.
+    ///
+    /// @param model will be asked for losses
+    /// @param ids `[tokens]`, the text
     /// @throws IllegalArgumentException if the window exceeds the model's context or the text fills no window
-    public Perplexity measure(LanguageModel model, int[] ids, Progress progress) {
+    public void check(LanguageModel model, int[] ids) {
         if (window > model.maxTokens()) {
             throw new IllegalArgumentException("a window of %d tokens exceeds %s"
                     .formatted(window, model.context()));
         }
-        int windows = windows(ids.length);
-        if (windows == 0) {
+        if (windows(ids.length) == 0) {
             throw new IllegalArgumentException(
                     "the text has %d tokens, which fill no window of %d".formatted(ids.length, window));
         }
+    }
+
+    /// @param model is asked for losses
+    /// @param ids `[tokens]`, the text, with the begin token if the tokenizer adds one
+    /// @param progress told after each call of the model, in windows
+    /// @return the result
+    /// @throws IllegalArgumentException see [#check]
+    public Perplexity measure(LanguageModel model, int[] ids, Progress progress) {
+        check(model, ids);
+        int windows = windows(ids.length);
         Accumulator accumulator = new Accumulator(model, windows, progress);
         for (int w = 0; w < windows; w++) {
             int from = w * stride;

@@ -54,7 +54,7 @@ class ParagraphPerplexityGoldenTest {
     void theBeginTokenIsPutInFrontAndEveryOtherTokenIsPredicted() {
         List<String> paragraphs = List.of("One day", "Tom saw a bird");
         Perplexity result =
-                ParagraphPerplexity.measure(model, tokenizer, OptionalInt.of(1), paragraphs, Progress.NONE);
+                ParagraphPerplexity.of(tokenizer, OptionalInt.of(1), paragraphs).measure(model, Progress.NONE);
         int tokens = 0;
         for (int p = 0; p < paragraphs.size(); p++) {
             int[] ids = tokenizer.encode(paragraphs.get(p), EncodeOptions.WITH_SPECIALS);
@@ -82,7 +82,7 @@ class ParagraphPerplexityGoldenTest {
     }
 
     private void measure(OptionalInt beginToken, String... paragraphs) {
-        ParagraphPerplexity.measure(model, tokenizer, beginToken, List.of(paragraphs), Progress.NONE);
+        ParagraphPerplexity.of(tokenizer, beginToken, List.of(paragraphs)).measure(model, Progress.NONE);
     }
 
     private void assertMessage(String message, OptionalInt beginToken, String... paragraphs) {

@@ -133,12 +133,9 @@ class ReferenceModelGoldenTest {
     private static void assertParagraphs(Opened opened, JsonNode golden) throws IOException {
         Path file = SharedData.models().resolve(golden.get("file").textValue());
         try (EngineLanguageModel measured = new EngineLanguageModel(opened.folder.model())) {
-            Perplexity result = ParagraphPerplexity.measure(
-                    measured,
-                    opened.tokenizer,
-                    opened.folder.config().bosId(),
-                    TextSource.read(file).paragraphs(),
-                    Progress.NONE);
+            Perplexity result = ParagraphPerplexity.of(
+                            opened.tokenizer, opened.folder.config().bosId(), TextSource.read(file).paragraphs())
+                    .measure(measured, Progress.NONE);
             assertEquals(golden.get("tokens").longValue(), result.tokens());
             double expected = golden.get("perplexity").doubleValue();
             assertEquals(expected, result.value(), 1e-4 * expected);

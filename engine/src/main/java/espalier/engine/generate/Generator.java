@@ -10,7 +10,6 @@ import espalier.engine.model.Pass;
 import espalier.kernels.Tensor;
 import espalier.kernels.Workspace;
 import java.util.Arrays;
-import java.util.stream.IntStream;
 
 /// Continues a prompt token by token: the prompt is read in pieces into a key/value cache, then each token is one
 /// forward pass over a single position.
@@ -39,20 +38,31 @@ public final class Generator implements AutoCloseable {
         this.memory = model.ops().newWorkspace();
     }
 
+    /// Refuses, before anything is run, what [#generate] would refuse.
+    ///
     /// @param request what to continue
-    /// @param sampler picks each token
-    /// @param listener called with each token, an end token included
-    /// @return the tokens and why there are no more
     /// @throws IllegalArgumentException if the prompt is longer than the context or holds an id that the model does
     ///     not know
-    /// @throws ArithmeticException if the model's logits are not finite
-    public Generation generate(GenerationRequest request, Sampler sampler, Listener listener) {
+    public void check(GenerationRequest request) {
         int[] prompt = request.prompt();
         int context = model.shape().maxPositions();
         if (prompt.length > context) {
             throw new IllegalArgumentException(
                     "the prompt has %d tokens, the model's context is %d".formatted(prompt.length, context));
         }
+        model.shape().requireIds("the prompt", prompt);
+    }
+
+    /// @param request what to continue
+    /// @param sampler picks each token
+    /// @param listener called with each token, an end token included
+    /// @return the tokens and why there are no more
+    /// @throws IllegalArgumentException see [#check]
+    /// @throws ArithmeticException if the model's logits are not finite
+    public Generation generate(GenerationRequest request, Sampler sampler, Listener listener) {
+        check(request);
+        int[] prompt = request.prompt();
+        int context = model.shape().maxPositions();
         int[] ids = new int[Math.min(request.maxTokens(), context - prompt.length + 1)];
         End whenFull = ids.length == request.maxTokens() ? End.MAX_TOKENS : End.CONTEXT;
         long start = System.nanoTime();
@@ -84,22 +94,12 @@ public final class Generator implements AutoCloseable {
     }
 
     private float[] readPrompt(int[] prompt, KvCache cache, int sequence) {
-        checkVocabulary(prompt);
         float[] logits = null;
         for (int from = 0; from < prompt.length; from += PROMPT_PIECE_TOKENS) {
             int to = Math.min(prompt.length, from + PROMPT_PIECE_TOKENS);
             logits = forward(Arrays.copyOfRange(prompt, from, to), cache, sequence);
         }
         return logits;
-    }
-
-    /// All of it before the first piece runs, so that the answer does not come after minutes of work.
-    private void checkVocabulary(int[] prompt) {
-        int vocab = model.shape().vocab();
-        IntStream.of(prompt).filter(id -> id < 0 || id >= vocab).findFirst().ifPresent(id -> {
-            throw new IllegalArgumentException(
-                    "token id %d of the prompt is not in the model's vocabulary of %d".formatted(id, vocab));
-        });
     }
 
     /// @return `[vocab]`, logits of the token after the last of these

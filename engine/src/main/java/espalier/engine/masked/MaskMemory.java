@@ -34,7 +34,7 @@ public record MaskMemory(
     /// @param weightBytes of its mapped files
     /// @param request what to train
     /// @return the work of a micro-batch, and what is held beside
-    /// @throws IllegalArgumentException if a sequence is longer than the context
+    /// @throws IllegalArgumentException if a sequence is longer than the context or has an unknown id
     static Workload workload(ModelShape shape, long weightBytes, MaskTraining.Request request) {
         MaskMemory memory = new MaskMemory(
                 shape, weightBytes, request.gates(), request.adapters().map(LoraState::settings),

@@ -98,7 +98,7 @@ public final class MaskTraining {
     /// @param request what to train, and how
     /// @throws IllegalArgumentException if the gates do not fit the model or cannot reach the target, if the target is
     ///     still rising at the last step, if there is dropout before adapters whose inputs are masked, if a sequence is
-    ///     longer than the model's context, or if the memory is too small
+    ///     longer than the model's context or has an id that is not in its vocabulary, or if the memory is too small
     public static void check(ModelShape shape, long weightBytes, Request request) {
         GateLayout layout = new GateLayout(shape, request.gates());
         new GateSparsity(layout).requireReachable(request.sparsity().target());
@@ -149,7 +149,7 @@ public final class MaskTraining {
     /// @param weightBytes of its mapped files
     /// @param request what to train
     /// @return the work of a micro-batch, and what is held beside
-    /// @throws IllegalArgumentException if a sequence is longer than the context
+    /// @throws IllegalArgumentException if a sequence is longer than the context or has an unknown id
     public static Workload workload(ModelShape shape, long weightBytes, Request request) {
         return MaskMemory.workload(shape, weightBytes, request);
     }

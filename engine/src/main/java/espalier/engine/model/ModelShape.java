@@ -59,6 +59,20 @@ public record ModelShape(
                 config.maxPositions());
     }
 
+    /// Refuses ids that the model does not know, before a run comes to them.
+    ///
+    /// @param owner what they are of, for the message
+    /// @param ids of tokens
+    /// @throws IllegalArgumentException naming the first that is not in the vocabulary
+    public void requireIds(String owner, int[] ids) {
+        for (int id : ids) {
+            if (id < 0 || id >= vocab) {
+                throw new IllegalArgumentException(
+                        "token id %d of %s is not in the model's vocabulary of %d".formatted(id, owner, vocab));
+            }
+        }
+    }
+
     /// @param newHidden residual width
     /// @param newLayers layer shapes
     /// @return this shape with other widths

@@ -60,7 +60,8 @@ public final class LoraTraining {
     /// @param record where states and metrics go
     /// @param watch told of steps
     /// @return what came out
-    /// @throws IllegalArgumentException if a sequence is longer than the model's context, or the memory is too small
+    /// @throws IllegalArgumentException if a sequence is longer than the model's context or has an id that is not in
+    ///     its vocabulary, or if the memory is too small
     /// @throws ArithmeticException see [Trainer#run]
     /// @throws IOException if something cannot be read or written
     public static Trained run(ModelFolder base, Request request, RunRecord record, TrainingWatch watch)
@@ -148,7 +149,7 @@ public final class LoraTraining {
     /// @param weightBytes of its mapped files
     /// @param request what to train
     /// @return the work of a micro-batch, and what is held beside
-    /// @throws IllegalArgumentException if a sequence is longer than the context
+    /// @throws IllegalArgumentException if a sequence is longer than the context or has an unknown id
     public static Workload workload(ModelShape shape, long weightBytes, Request request) {
         LoraSettings lora = request.initial().settings();
         int rank = request.initial().factors().stream().mapToInt(factors -> factors.module().rank()).max().orElse(0);

@@ -19,10 +19,11 @@ public record TrainingMemory(
         Examples training,
         Examples validation) {
     /// @return the work of a micro-batch, without adapters, and what is held beside
-    /// @throws IllegalArgumentException if a sequence is longer than the context
+    /// @throws IllegalArgumentException if a sequence is longer than the context or has an id that the model does not
+    ///     know
     public Workload workload() {
-        requireContext(training);
-        requireContext(validation);
+        requireFit(training);
+        requireFit(validation);
         int longest = Math.max(training.longest(), validation.longest());
         return workload(shape, weightBytes, trained, settings.batch(), settings.microBatch(), longest)
                 .with("data", bytes(training) + bytes(validation));
@@ -47,11 +48,12 @@ public record TrainingMemory(
                 .with("trained", Math.multiplyExact(trained, Float.BYTES * copies));
     }
 
-    private void requireContext(Examples examples) {
+    private void requireFit(Examples examples) {
         if (examples.longest() > shape.maxPositions()) {
             throw new IllegalArgumentException("the longest sequence has %d tokens, the model's context is %d"
                     .formatted(examples.longest(), shape.maxPositions()));
         }
+        examples.list().forEach(example -> shape.requireIds("the data", example.ids()));
     }
 
     private static long bytes(Examples examples) {

@@ -66,7 +66,8 @@ public final class WeightTraining {
     /// @param watch told of steps and samples
     /// @param ops the backend
     /// @return what came out: the weights of the best step, or of the last one without validation data
-    /// @throws IllegalArgumentException if a sequence is longer than the model's context, or the memory is too small
+    /// @throws IllegalArgumentException if a sequence is longer than the model's context or has an id that is not in
+    ///     its vocabulary, or if the memory is too small
     /// @throws ArithmeticException see [Trainer#run]
     /// @throws IOException if something cannot be read or written
     public static Trainer.Outcome run(Request request, RunRecord record, TrainingWatch watch, Ops ops)
@@ -123,7 +124,7 @@ public final class WeightTraining {
     ///
     /// @param request what to train
     /// @return the work of a micro-batch, and what is held beside
-    /// @throws IllegalArgumentException if a sequence is longer than the context
+    /// @throws IllegalArgumentException if a sequence is longer than the context or has an unknown id
     public static Workload workload(Request request) {
         return new TrainingMemory(
                         request.shape(), 0, request.parameters(), request.settings(), request.training(),

@@ -317,19 +317,31 @@ class FinetuningTest {
     }
 
     @Test
-    void aSequenceBeyondTheContextIsRefused() {
+    void dataThatDoNotFitTheModelAreRefused() {
+        assertRefused("the longest sequence has 65 tokens, the model's context is 64", new int[65]);
+        int vocab = base.model().shape().vocab();
+        String unknown = "token id %d of the data is not in the model's vocabulary of " + vocab;
+        assertRefused(unknown.formatted(vocab), 0, vocab - 1, vocab);
+        assertRefused(unknown.formatted(-1), 0, -1);
+    }
+
+    private void assertRefused(String message, int... ids) {
         Finetuning.Request request = request(2, 2);
         LoraTraining.Request training = request.training();
-        Examples tooLong = new Examples(List.of(new Example(new int[65], 1)));
         LoraTraining.Request refused = new LoraTraining.Request(
-                training.initial(), training.settings(), training.learningRate(), training.optimiser(), tooLong,
-                training.validation(), training.memory());
+                training.initial(), training.settings(), training.learningRate(), training.optimiser(),
+                new Examples(List.of(new Example(ids, 1))), training.validation(), training.memory());
         assertEquals(
-                "the longest sequence has 65 tokens, the model's context is 64",
+                message,
                 assertThrows(
                                 IllegalArgumentException.class,
-                                () -> LoraTraining.run(
-                                        base, refused, RunRecord.NONE, TrainingWatch.NONE))
+                                () -> LoraTraining.check(base.model().shape(), base.checkpoint().bytes(), refused))
+                        .getMessage());
+        assertEquals(
+                message,
+                assertThrows(
+                                IllegalArgumentException.class,
+                                () -> LoraTraining.run(base, refused, RunRecord.NONE, TrainingWatch.NONE))
                         .getMessage());
     }
 }
