@@ -91,13 +91,18 @@ record AdapterTraining(
         run.configure(
                 Finetuning.configuration(base, request, prepared.described()),
                 state -> LoraTraining.check(training, state));
-        TrainingRun frame = new TrainingRun(terminal, run, out);
-        Optional<ObjectNode> result = frame.train(watch -> Finetuning.run(base, request, run, watch));
+        return Work.of(() -> run(request, prepared, base, new TrainingRun(terminal, run, out), stages));
+    }
+
+    private Optional<Done> run(
+            Finetuning.Request request, PreparedData prepared, ModelFolder base, TrainingRun frame, Stages stages)
+            throws IOException {
+        Optional<ObjectNode> result = frame.train(watch -> Finetuning.run(base, request, frame.run(), watch));
         if (result.isEmpty()) {
             return Optional.empty();
         }
         ObjectNode json = result.get();
-        json.put("trained_parameters", training.initial().parameters());
+        json.put("trained_parameters", request.training().initial().parameters());
         prepared.putRows(json);
         json.put(PREFIX, prepared.described().get(PREFIX).textValue());
         List<ObjectNode> measured = stages.measure(json);

@@ -94,6 +94,17 @@ final class BenchCommand extends JobCommand {
                     : RooflineSettings.full(coldBytes(machine, COLD_CACHES));
         };
         new MemoryPlan(Map.of("operands", Roofline.memoryBytes(shape, settings))).require(RunMemory.available());
+        return Work.of(() -> measure(backend, threads, shape, settings, machine, notices));
+    }
+
+    private Result measure(
+            Backends.Choice backend,
+            int threads,
+            RooflineShape shape,
+            RooflineSettings settings,
+            Machine machine,
+            List<String> notices)
+            throws IOException {
         RooflineReport report;
         double seconds;
         try (ProgressMeter meter = new ProgressMeter(terminal(), "runs")) {

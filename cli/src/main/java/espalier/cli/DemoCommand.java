@@ -124,15 +124,19 @@ final class DemoCommand extends JobCommand {
             EmbeddedModel embedded = EmbeddedModel.unpack(files.path());
             ObjectNode made = prune(arguments(embedded));
             try (Ops ops = options.open()) {
-                List<Path> folders = List.of(embedded.folder(), pruned(files.path(), ops), out);
-                List<DemoStage> stages = stages(folders, made.get("rows"), ops);
-                ObjectNode json = describe(stages, made, embedded, ops);
-                json.put("seconds", (System.nanoTime() - start) * 1e-9);
-                json.put("peak_bytes", PeakMemory.bytes());
-                plot.write(() -> DemoPlot.render("A small model pruned and recovered", about(json), stages));
-                return new Result(json, summary(stages, json));
+                return Work.of(() -> show(made, embedded, files.path(), start, ops));
             }
         }
+    }
+
+    private Result show(ObjectNode made, EmbeddedModel embedded, Path files, long start, Ops ops) throws IOException {
+        List<Path> folders = List.of(embedded.folder(), pruned(files, ops), out);
+        List<DemoStage> stages = stages(folders, made.get("rows"), ops);
+        ObjectNode json = describe(stages, made, embedded, ops);
+        json.put("seconds", (System.nanoTime() - start) * 1e-9);
+        json.put("peak_bytes", PeakMemory.bytes());
+        plot.write(() -> DemoPlot.render("A small model pruned and recovered", about(json), stages));
+        return new Result(json, summary(stages, json));
     }
 
     private void checkOptions() {

@@ -17,7 +17,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
 
 /// Turns what went wrong into one line and an exit code.
 final class Errors {
-    /// The job failed, though the input was good.
+    /// The job failed, though the input was good; or the program has a defect.
     static final int JOB_FAILED = 1;
 
     /// The input was bad.
@@ -35,6 +35,8 @@ final class Errors {
         };
     }
 
+    /// Whatever nobody expected is a defect: people should know that it is not theirs.
+    ///
     /// @return one line
     static String message(Throwable e) {
         String message = switch (e) {
@@ -50,9 +52,14 @@ final class Errors {
             case CheckpointException _, IllegalArgumentException _, IOException _ -> e.getMessage();
             case OutOfMemoryError memory -> "not enough memory: " + memory.getMessage();
             case IllegalStateException _, ArithmeticException _ -> e.getMessage();
-            default -> e.toString();
+            case DefectException defect -> internalError(defect.getCause());
+            default -> internalError(e);
         };
         return (message == null ? e.toString() : message).strip().replaceAll("\\R", " ");
+    }
+
+    private static String internalError(Throwable e) {
+        return "internal error: " + e + "; please report it, --debug shows where";
     }
 
     /// Prints an error of a job.

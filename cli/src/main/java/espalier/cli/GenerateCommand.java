@@ -9,6 +9,7 @@ import espalier.engine.generate.Sampler;
 import espalier.engine.generate.SamplingOptions;
 import espalier.tokenizer.EncodeOptions;
 import espalier.tokenizer.StreamDecoder;
+import java.io.IOException;
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
 import java.nio.file.Path;
@@ -115,24 +116,37 @@ final class GenerateCommand extends JobCommand {
                     maxTokens,
                     EndTokens.of(model, running.config(), running.tokenizer()),
                     running.tokenizer().vocabSize());
-            StreamDecoder decoder = running.tokenizer().streamDecoder(true);
-            for (int id : promptIds) {
-                decoder.accept(id);
-            }
-            StringBuilder text = new StringBuilder();
-            Generation generation = running.run(() -> generator.generate(request, new Sampler(sampling), id -> {
-                show(stop.accept(decoder.accept(id)), text);
-                return !stop.reached() && !terminal().out().checkError();
-            }));
-            show(stop.accept(decoder.finish()), text);
-            show(stop.finish(), text);
-            if (!json()) {
-                terminal().out().println();
-            }
-            ObjectNode json = describe(running, promptIds, generation, text.toString(), stop.reached());
-            before.describe(json);
-            return new Result(json, "");
+            generator.check(request);
+            return Work.of(() -> {
+                ObjectNode json = generate(running, generator, request, sampling, stop);
+                before.describe(json);
+                return new Result(json, "");
+            });
         }
+    }
+
+    private ObjectNode generate(
+            RunningModel running,
+            Generator generator,
+            GenerationRequest request,
+            SamplingOptions sampling,
+            StopStrings stop)
+            throws IOException {
+        StreamDecoder decoder = running.tokenizer().streamDecoder(true);
+        for (int id : request.prompt()) {
+            decoder.accept(id);
+        }
+        StringBuilder text = new StringBuilder();
+        Generation generation = running.run(() -> generator.generate(request, new Sampler(sampling), id -> {
+            show(stop.accept(decoder.accept(id)), text);
+            return !stop.reached() && !terminal().out().checkError();
+        }));
+        show(stop.accept(decoder.finish()), text);
+        show(stop.finish(), text);
+        if (!json()) {
+            terminal().out().println();
+        }
+        return describe(running, request.prompt(), generation, text.toString(), stop.reached());
     }
 
     private int[] promptIds(RunningModel running, ModelPrefix before, int context) {

@@ -78,6 +78,10 @@ final class InitCommand extends JobCommand {
         long parameters = tensors.stream().mapToLong(TensorShape::elements).sum();
         long bytes = parameters * type.bits() / 8;
         requireSpace(bytes);
+        return Work.of(() -> write(model, tensors, parameters, bytes));
+    }
+
+    private Result write(NewModel model, List<TensorShape> tensors, long parameters, long bytes) throws IOException {
         try (ProgressMeter meter = new ProgressMeter(terminal(), "parameters")) {
             AtomicLong done = new AtomicLong();
             RandomWeights weights = new RandomWeights(

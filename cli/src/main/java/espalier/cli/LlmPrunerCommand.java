@@ -137,7 +137,9 @@ final class LlmPrunerCommand extends PruneJob {
                     Optional.ofNullable(dtype),
                     new CheckpointWriter.Options(CheckpointWriter.Options.DEFAULT.shardBytes(), overwrite),
                     memory.bytes());
-            return Pruning.run(base, method(base.model().shape()), request, progress);
+            PruningMethod method = method(base.model().shape());
+            Pruning.check(base, method, request);
+            return Work.of(() -> Pruning.run(base, method, request, progress));
         }
     }
 

@@ -36,6 +36,14 @@ public final class Main {
                 .addSubcommand(TokenizerCommand.line(terminal))
                 .addSubcommand(new BenchCommand(terminal))
                 .addSubcommand(new CommandLine.HelpCommand());
+        return run(line, arguments, terminal);
+    }
+
+    /// @param line the commands there are
+    /// @param arguments the command line
+    /// @param terminal where results and errors go
+    /// @return the exit code
+    static int run(CommandLine line, String[] arguments, Terminal terminal) {
         line.setOut(writer(terminal.out())).setErr(writer(terminal.err()));
         // A prompt may begin with an @ sign: it is not the name of a file with more arguments.
         line.setUsageHelpWidth(100).setExpandAtFiles(false);

@@ -55,11 +55,17 @@ record MaskRun(
         }
         ObjectNode json;
         try (RunFolder nested = run.claimBase(); ModelFolder dense = ModelFolder.open(model, ops)) {
-            json = train(nested, dense, origin);
-            TrainingRun frame = new TrainingRun(terminal, nested, out);
-            frame.report(MaskReport.of(frame.title("Pruning"), frame.held(json), Optional.empty(), List.of()));
+            ObjectNode trained = train(nested, dense, origin);
+            json = Work.of(() -> report(nested, trained, List.of()));
         }
         run.baseMade(json);
+        return json;
+    }
+
+    /// @return the keys that are reported
+    private ObjectNode report(RunFolder run, ObjectNode json, List<ObjectNode> stages) throws IOException {
+        TrainingRun frame = new TrainingRun(terminal, run, out);
+        frame.report(MaskReport.of(frame.title("Pruning"), frame.held(json), Optional.empty(), stages));
         return json;
     }
 
@@ -102,6 +108,11 @@ record MaskRun(
         try (ModelFolder dense = ModelFolder.open(model, ops)) {
             json = train(run, dense, origin(dense));
         }
+        return Work.of(() -> result(run, json, text, ops));
+    }
+
+    private JobCommand.Result result(RunFolder run, ObjectNode json, Optional<EvalOptions.Text> text, Ops ops)
+            throws IOException {
         List<ObjectNode> stages = new ArrayList<>();
         if (text.isPresent()) {
             double removed = json.get(StageTable.REMOVED).doubleValue();
@@ -110,8 +121,7 @@ record MaskRun(
             stages.add(text.get().measure("pruned", out, seconds, ops, terminal).put(StageTable.REMOVED, removed));
         }
         json.put("peak_bytes", PeakMemory.bytes());
-        TrainingRun frame = new TrainingRun(terminal, run, out);
-        frame.report(MaskReport.of(frame.title("Pruning"), frame.held(json), Optional.empty(), stages));
+        report(run, json, stages);
         json.put("out", out.toString());
         json.putArray("rows").addAll(stages);
         ModelOptions.describe(json, ops);
@@ -122,8 +132,8 @@ record MaskRun(
             throws IOException, JobCommand.Stopped {
         dense.checkpoint().checkFinite(bytes -> {});
         run.configure(config, this::check);
-        ObjectNode json = new TrainingRun(terminal, run, out)
-                .train(watch -> MaskPruning.run(dense, request, run, watch))
+        TrainingRun frame = new TrainingRun(terminal, run, out);
+        ObjectNode json = Work.of(() -> frame.train(watch -> MaskPruning.run(dense, request, run, watch)))
                 .orElseThrow(JobCommand.Stopped::new);
         json.put("model", model.toString());
         json.put("trained_parameters", request.training().adapters().map(LoraState::parameters).orElse(0L));

@@ -115,7 +115,7 @@ final class PerplexityCommand extends JobCommand {
             throw new IllegalArgumentException(data + ": " + e.getMessage(), e);
         }
         running.model().shape().requireIds(data.toString(), ids);
-        return windows(running, measured, measure, text, ids);
+        return Work.of(() -> windows(running, measured, measure, text, ids));
     }
 
     private Result windows(
@@ -143,7 +143,7 @@ final class PerplexityCommand extends JobCommand {
                 ParagraphPerplexity.of(running.tokenizer(), running.beginToken(), source.paragraphs());
         measure.check(measured);
         measure.sequences().forEach(ids -> running.model().shape().requireIds(data.toString(), ids));
-        return paragraphs(running, measured, measure, source);
+        return Work.of(() -> paragraphs(running, measured, measure, source));
     }
 
     private Result paragraphs(

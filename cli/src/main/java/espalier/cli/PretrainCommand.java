@@ -128,17 +128,25 @@ final class PretrainCommand extends JobCommand {
             run.configure(
                     Pretraining.configuration(request, prepared.described(), ops),
                     state -> WeightTraining.check(request.training(), state));
-            TrainingRun frame = new TrainingRun(terminal(), run, out);
-            ObjectNode json = frame.train(watch -> Pretraining.run(request, run, watch, ops))
+            return Work.of(() -> train(request, prepared, new TrainingRun(terminal(), run, out), ops))
                     .orElseThrow(Stopped::new);
-            json.put("trained_parameters", request.training().parameters());
-            prepared.putRows(json);
-            json.put("peak_bytes", PeakMemory.bytes());
-            frame.report(TrainingReport.of(frame.title("Pretraining"), frame.held(json), List.of()));
-            json.put("out", out.toString());
-            ModelOptions.describe(json, ops);
-            return new Result(json, FinetuneCommand.summary(out, json));
         }
+    }
+
+    private Optional<Result> train(Pretraining.Request request, PreparedData prepared, TrainingRun frame, Ops ops)
+            throws IOException {
+        Optional<ObjectNode> result = frame.train(watch -> Pretraining.run(request, frame.run(), watch, ops));
+        if (result.isEmpty()) {
+            return Optional.empty();
+        }
+        ObjectNode json = result.get();
+        json.put("trained_parameters", request.training().parameters());
+        prepared.putRows(json);
+        json.put("peak_bytes", PeakMemory.bytes());
+        frame.report(TrainingReport.of(frame.title("Pretraining"), frame.held(json), List.of()));
+        json.put("out", out.toString());
+        ModelOptions.describe(json, ops);
+        return Optional.of(new Result(json, FinetuneCommand.summary(out, json)));
     }
 
     private Pretraining.Request request(

@@ -128,6 +128,10 @@ final class TokenizerTrainCommand extends JobCommand {
         if (trained.counts().tokens() == 0) {
             throw new IllegalArgumentException("the data hold nothing but special tokens");
         }
+        return Work.of(() -> write(trained, start));
+    }
+
+    private Result write(TrainedBpe trained, long start) throws IOException {
         List<SideFile> files = trained.files().entrySet().stream()
                 .map(file -> SideFile.text(file.getKey(), file.getValue()))
                 .toList();

@@ -4,6 +4,9 @@
 /// text or JSON, logging), [ModelOptions] (backend, threads) and [RunningModel]; [PrefixOption] and [ModelPrefix] are
 /// what is put before the input of a model that carries a prompt.
 ///
+/// Every command first checks all that it was given, then does its [Work]: [Errors] takes an [IllegalArgumentException]
+/// for bad input before it, and for a [DefectException] in it.
+///
 /// [PruneCommand] is one of three by `--method`, with [PruneJob] in common: [LlmPrunerCommand], whose options come in
 /// groups ([SizeOptions], [WidthOptions], [SelectionOptions], [ScoringOptions]) and which shows [PruneProgress] and
 /// [PruneResult]; and [NutePruneCommand] and [CompressoCommand], which are [MaskCommand]s with [MaskOptions] and
