@@ -79,6 +79,10 @@ def runs():
         s = ABLATED
         yield f"NutePrune {s:.0%}, intact teacher", seed, nuteprune(s, seed, "--teacher=intact")
         yield f"NutePrune {s:.0%}, progressive teachers", seed, nuteprune(s, seed, "--teacher=progressive")
+        # By themselves runs of this length come to the sparsity near their end, when the teachers beyond it have no time left.
+        for teacher in ("numerous", "progressive", "intact"):
+            yield (f"NutePrune {s:.0%}, {teacher} teachers, fast multipliers", seed,
+                   nuteprune(s, seed, "--multiplier-lr=1", f"--teacher={teacher}"))
         yield f"NutePrune {s:.0%}, no layer loss", seed, nuteprune(s, seed, "--layer-weight=0")
         masks_alone = [option for option in nuteprune(s, seed, "--masks-only") if not option.startswith(("--lr", "--lora-rank"))]
         yield f"NutePrune {s:.0%}, masks alone", seed, masks_alone
