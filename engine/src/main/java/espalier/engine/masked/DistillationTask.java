@@ -28,10 +28,9 @@ import java.util.Optional;
 ///
 /// With gates over layers, a layer is compared in the micro-batches in which the gate over its FFN, or over all of it,
 /// is 1, and left out of the sum in the others; what is left is neither divided nor weighted anew. That is how the
-/// specification and the release have it, `if mlp_z[layer] > 0`. They inherit it from CoFi, where such a layer is
-/// absent; here its FFN is dense then, while its input, and with a gate of its own its attention, may be pruned. A
-/// layer without such a gate is always compared. What counts is the gate as it multiplies, rounded to 0 or 1, where the
-/// release looks at the draw before.
+/// specification and the release have it. They inherit it from CoFi, where such a layer is absent; here its FFN is dense
+/// then, while its input, and with a gate of its own its attention, may be pruned. A layer without such a gate is always
+/// compared. What counts is the gate as it multiplies, rounded to 0 or 1, where the release looks at the draw before.
 ///
 /// @param live runs both roles
 /// @param method weights and temperature
