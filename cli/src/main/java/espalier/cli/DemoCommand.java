@@ -87,6 +87,7 @@ final class DemoCommand extends JobCommand {
     @Option(
             names = "--sparsity",
             paramLabel = "S",
+            converter = NumberRange.Share.class,
             description = "nuteprune, compresso: share of the prunable parameters to remove, in (0, 1) (default: 0.3).")
     private Double sparsity;
 

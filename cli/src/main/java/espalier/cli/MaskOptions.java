@@ -30,11 +30,16 @@ final class MaskOptions {
     @Option(
             names = "--sparsity",
             paramLabel = "S",
+            converter = NumberRange.Share.class,
             description = "Share of the prunable parameters to remove, in (0, 1); needed.")
     private Double sparsity;
 
     // An option of its own, as the parser calls one with several names by the longest.
-    @Option(names = "--target-prunable", paramLabel = "S", description = "The same by llm-pruner's name.")
+    @Option(
+            names = "--target-prunable",
+            paramLabel = "S",
+            converter = NumberRange.Share.class,
+            description = "The same by llm-pruner's name.")
     private Double prunable;
 
     @Option(
@@ -55,6 +60,7 @@ final class MaskOptions {
     @Option(
             names = "--mask-lr",
             paramLabel = "L",
+            converter = NumberRange.Positive.class,
             defaultValue = "0.1",
             description = "Learning rate of masks (default: ${DEFAULT-VALUE}).")
     private double rate;
@@ -62,6 +68,7 @@ final class MaskOptions {
     @Option(
             names = "--multiplier-lr",
             paramLabel = "L",
+            converter = NumberRange.Positive.class,
             description = "Learning rate of the multipliers that hold masks to the sparsity, which grow by about so "
                     + "much a step (default: 0.1, and for fewer than 2000 steps with masks as much more as they are "
                     + "fewer).")
@@ -141,14 +148,6 @@ final class MaskOptions {
         if (sparsity != null && prunable != null) {
             throw new IllegalArgumentException("--sparsity and --target-prunable are the same, expected one of them");
         }
-        if (!(sparsity() > 0 && sparsity() < 1)) {
-            throw new IllegalArgumentException("%s is %s, expected a number in (0, 1)".formatted(
-                    sparsity != null ? "--sparsity" : "--target-prunable", sparsity()));
-        }
-        positive("--mask-lr", rate);
-        if (multiplierRate != null) {
-            positive("--multiplier-lr", multiplierRate);
-        }
         if (uniform && layers != null) {
             throw new IllegalArgumentException("--uniform excludes --layers");
         }
@@ -174,12 +173,6 @@ final class MaskOptions {
 
     private boolean has(GateFamily family) {
         return Arrays.asList(families).contains(family);
-    }
-
-    private static void positive(String option, double value) {
-        if (!(value > 0 && value < Double.POSITIVE_INFINITY)) {
-            throw new IllegalArgumentException(option + " is " + value + ", expected a positive number");
-        }
     }
 
     /// @param model the model

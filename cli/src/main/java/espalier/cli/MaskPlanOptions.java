@@ -30,18 +30,31 @@ final class MaskPlanOptions {
     @Option(names = "--sparsity", paramLabel = "S", description = "With --method: share that leaves, in [0, 1).")
     private Double sparsity;
 
-    @Option(names = "--batch", paramLabel = "N", description = "With --method: sequences of a step (default: 16).")
+    @Option(
+            names = "--batch",
+            paramLabel = "N",
+            converter = NumberRange.Count.class,
+            description = "With --method: sequences of a step (default: 16).")
     private Integer batch;
 
-    @Option(names = "--micro-batch", paramLabel = "N", description = "Sequences that are run at once (default: 4).")
+    @Option(
+            names = "--micro-batch",
+            paramLabel = "N",
+            converter = NumberRange.Count.class,
+            description = "Sequences that are run at once (default: 4).")
     private Integer microBatch;
 
-    @Option(names = "--max-length", paramLabel = "N", description = "Tokens of a sequence (default: 512).")
+    @Option(
+            names = "--max-length",
+            paramLabel = "N",
+            converter = NumberRange.Count.class,
+            description = "Tokens of a sequence (default: 512).")
     private Integer maxLength;
 
     @Option(
             names = "--lora-rank",
             paramLabel = "R",
+            converter = NumberRange.CountOrNone.class,
             description = "Rank of the adapters of q_proj and v_proj; 0 for masks alone (default: 8).")
     private Integer loraRank;
 
@@ -60,9 +73,9 @@ final class MaskPlanOptions {
     /// @param bytes of its weights
     /// @throws IllegalArgumentException naming the option that is out of range
     void describe(ObjectNode json, Architecture architecture, ModelShape shape, long parameters, long bytes) {
-        int sequences = positive("--batch", batch, 16);
-        int atOnce = positive("--micro-batch", microBatch, 4);
-        int tokens = positive("--max-length", maxLength, Math.min(512, shape.maxPositions()));
+        int sequences = batch == null ? 16 : batch;
+        int atOnce = microBatch == null ? 4 : microBatch;
+        int tokens = maxLength == null ? Math.min(512, shape.maxPositions()) : maxLength;
         if (tokens > shape.maxPositions()) {
             throw new IllegalArgumentException(
                     "--max-length is %d, the model's context %d".formatted(tokens, shape.maxPositions()));
@@ -90,20 +103,9 @@ final class MaskPlanOptions {
 
     private Optional<LoraSettings> adapters() {
         int rank = loraRank == null ? 8 : loraRank;
-        if (rank < 0) {
-            throw new IllegalArgumentException("--lora-rank must not be negative, got " + rank);
-        }
         return rank == 0
                 ? Optional.empty()
                 : Optional.of(LoraSettings.of(rank, rank, 0, Set.of(Site.Q_PROJ, Site.V_PROJ)));
-    }
-
-    private static int positive(String option, Integer value, int usual) {
-        int result = value == null ? usual : value;
-        if (result < 1) {
-            throw new IllegalArgumentException("%s must be positive, got %d".formatted(option, result));
-        }
-        return result;
     }
 
     static final class MethodConverter implements ITypeConverter<MethodName> {

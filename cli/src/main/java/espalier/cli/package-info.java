@@ -13,7 +13,8 @@
 /// [TeacherOptions] that end in a [MaskRun]. [Recovery] is `--recover` of them all; it and [FinetuneCommand] train by
 /// [AdapterTraining], with [AdapterOptions]. All but LLM-Pruner by itself, and [PretrainCommand], have
 /// [TrainingOptions] and [RunOptions], read [PreparedData], and train in a [TrainingRun], shown by a [TrainingMeter];
-/// what a command has of another one under other names or with other defaults it gets by [BorrowedOptions].
+/// what a command has of another one under other names or with other defaults it gets by [BorrowedOptions]. What range
+/// a number of an option has is a [NumberRange].
 /// [InitCommand] and [PretrainCommand] begin with a [NewModel]. The page that a run leaves is made in
 /// [espalier.cli.report].
 ///

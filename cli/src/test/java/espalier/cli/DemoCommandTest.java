@@ -90,7 +90,8 @@ class DemoCommandTest {
         String help = " (see espalier demo --help)";
         demo("--sparsity", 0.3).refused("--method llm-pruner does not take --sparsity" + help);
         demo("--method", "nuteprune", "--ratio", 0.3).refused("--method nuteprune does not take --ratio" + help);
-        demo("--method", "compresso", "--sparsity", 1).refused("--sparsity is 1.0, expected a number in (0, 1)");
+        demo("--method", "compresso", "--sparsity", 1).refused(
+                "Invalid value for option '--sparsity': '1' is out of range, expected a number in (0, 1)" + help);
         assertFalse(Files.exists(folder.resolve("out")));
     }
 

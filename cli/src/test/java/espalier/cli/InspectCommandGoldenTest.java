@@ -151,11 +151,13 @@ class InspectCommandGoldenTest {
         Cli.run("inspect", tiny, "--plan", "--method", "compresso", "--sparsity", 1).refused(
                 "target sparsity is 1.0, but these gates reach 0 to 0.997779");
         Cli.run("inspect", tiny, "--plan", "--method", "compresso", "--sparsity", 0.3, "--batch", 0).refused(
-                "--batch must be positive, got 0");
+                "Invalid value for option '--batch': '0' is out of range, expected an integer >= 1"
+                        + " (see espalier inspect --help)");
         Cli.run("inspect", tiny, "--plan", "--method", "compresso", "--sparsity", 0.3, "--max-length", 4096).refused(
                 "--max-length is 4096, the model's context 2048");
         Cli.run("inspect", tiny, "--plan", "--method", "compresso", "--sparsity", 0.3, "--lora-rank", -1).refused(
-                "--lora-rank must not be negative, got -1");
+                "Invalid value for option '--lora-rank': '-1' is out of range, expected an integer >= 0"
+                        + " (see espalier inspect --help)");
     }
 
     @Test

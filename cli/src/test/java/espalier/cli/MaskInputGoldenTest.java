@@ -93,7 +93,8 @@ class MaskInputGoldenTest {
     void sparsitiesThatCannotBe(String method) throws IOException {
         for (String wrong : List.of("0", "0.0", "-0.1", "1", "1.5", "NaN")) {
             refused(
-                    "--sparsity is " + Double.parseDouble(wrong) + ", expected a number in (0, 1)",
+                    "Invalid value for option '--sparsity': '" + wrong + "' is out of range, expected a number in (0, 1)"
+                            + help(method),
                     atSparsity(method, wrong).toArray());
         }
         refused("target sparsity is 0.999, but these gates reach 0 to 0.997779", atSparsity(method, 0.999).toArray());
@@ -122,6 +123,9 @@ class MaskInputGoldenTest {
         "--sparsity-schedule, square, '''square'' is not a schedule of the sparsity; there are linear and cubic'",
         "--teacher, none, '''none'' is not a choice of teachers; there are intact, progressive and numerous'",
         "--layers, 3:1, layer range 3:1 ends before it starts",
+        "--mask-lr, 0, '''0'' is out of range, expected a number > 0'",
+        "--multiplier-lr, -1, '''-1'' is out of range, expected a number > 0'",
+        "--mask-lr, NaN, '''NaN'' is out of range, expected a number > 0'",
     })
     void valuesThatAnOptionDoesNotTake(String option, String value, String message) throws IOException {
         Cli run = Cli.run(masked("nuteprune", option, value));
@@ -133,9 +137,6 @@ class MaskInputGoldenTest {
 
     @ParameterizedTest
     @CsvSource({
-        "--mask-lr, 0, '--mask-lr is 0.0, expected a positive number'",
-        "--multiplier-lr, -1, '--multiplier-lr is -1.0, expected a positive number'",
-        "--mask-lr, NaN, '--mask-lr is NaN, expected a positive number'",
         "--align, 173, '--align is 173, expected at most 172, the FFN channels of layer 0'",
         "--layers, 0:6, '--layers 0:6 reaches beyond the model''s 5 layers'",
         "--layers, 2:2, 'no layer has gates, the range is 2:2'",
@@ -227,15 +228,18 @@ class MaskInputGoldenTest {
     @Test
     void theSparsityIsCalledAsItWasGiven() throws IOException {
         refused(
-                "Invalid value for option '--sparsity': 'abc' is not a double" + NUTEPRUNE_HELP,
+                "Invalid value for option '--sparsity': 'abc' is not a number, expected a number in (0, 1)"
+                        + NUTEPRUNE_HELP,
                 atSparsity("nuteprune", "abc").toArray());
         List<Object> other = new ArrayList<>(atSparsity("compresso", 0.3));
         other.remove("--sparsity=0.3");
         refused(
-                "Invalid value for option '--target-prunable': 'abc' is not a double" + COMPRESSO_HELP,
+                "Invalid value for option '--target-prunable': 'abc' is not a number, expected a number in (0, 1)"
+                        + COMPRESSO_HELP,
                 all(other, List.of("--target-prunable", "abc")));
         refused(
-                "--target-prunable is 1.5, expected a number in (0, 1)",
+                "Invalid value for option '--target-prunable': '1.5' is out of range, expected a number in (0, 1)"
+                        + COMPRESSO_HELP,
                 all(other, List.of("--target-prunable", 1.5)));
     }
 
