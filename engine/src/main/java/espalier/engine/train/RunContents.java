@@ -182,15 +182,20 @@ record RunContents(Path out) {
         return states().stream().mapToLong(file -> RunStateFile.step(file).orElseThrow()).max();
     }
 
-    /// Deletes what a killed process was writing, and the states that it had no more time to delete: the newest is there
-    /// whole, or it would not have its name. Only for the holder of the lock.
-    void deleteLeftovers() throws IOException {
+    /// Deletes all states but the newest.
+    void deleteOlderStates() throws IOException {
         long newest = newestStep().orElse(-1);
         for (Path state : states()) {
             if (RunStateFile.step(state).orElseThrow() < newest) {
-                Files.delete(state);
+                DurableFiles.deleteTree(state);
             }
         }
+    }
+
+    /// Deletes what a killed process was writing, and the states that it had no more time to delete: the newest is there
+    /// whole, or it would not have its name. Only for the holder of the lock.
+    void deleteLeftovers() throws IOException {
+        deleteOlderStates();
         deleteTemporary(run());
         if (Files.isDirectory(inRun(SNAPSHOTS))) {
             deleteTemporary(inRun(SNAPSHOTS));

@@ -265,26 +265,20 @@ public final class RunFolder implements RunRecord, AutoCloseable {
     ///
     /// @param state not of an earlier step than the last one saved
     /// @throws CannotWriteException if it cannot be written, naming the step that the run can go on from: the last
-    ///     checkpoint stays
-    /// @throws IOException if older ones cannot be deleted
+    ///     checkpoint stays; or if an older one cannot be deleted
     public void save(RunState state) throws IOException {
         OptionalLong before = contents.newestStep();
         if (before.isPresent() && state.step() < before.getAsLong()) {
             throw new IllegalArgumentException(
                     "a state of step " + state.step() + " comes after one of step " + before.getAsLong());
         }
-        Path file = RunStateFile.path(contents.run(), state.step());
         try {
             metrics.force();
-            RunStateFile.write(file, state);
+            RunStateFile.write(RunStateFile.path(contents.run(), state.step()), state);
         } catch (CannotWriteException e) {
             throw resumable(e);
         }
-        for (Path older : contents.states()) {
-            if (!older.equals(file)) {
-                Files.delete(older);
-            }
-        }
+        contents.deleteOlderStates();
     }
 
     /// Appends a line to the metrics; the system has it afterwards, so it survives a kill of the process.
