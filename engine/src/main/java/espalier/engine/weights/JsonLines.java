@@ -114,13 +114,7 @@ public final class JsonLines implements AutoCloseable {
     /// @throws CheckpointException as [#keepWhile]
     /// @throws IOException if the file cannot be read
     public static List<ObjectNode> readWhile(Path file, Predicate<ObjectNode> wanted) throws IOException {
-        List<ObjectNode> objects = new ArrayList<>();
-        if (Files.exists(file)) {
-            for (Line line : firstWanted(file, wanted).lines()) {
-                objects.add(line.parse());
-            }
-        }
-        return objects;
+        return Files.exists(file) ? firstWanted(file, wanted).objects() : List.of();
     }
 
     /// Cuts a file before the first line that is not wanted. What the disk was not made to take may be anything after a
@@ -139,7 +133,7 @@ public final class JsonLines implements AutoCloseable {
         kept.damage().ifPresent(e -> LOG.log(
                 Level.WARNING, "what comes after the damage is cut off: " + e.getMessage()));
         try (FileChannel channel = FileChannel.open(file, StandardOpenOption.WRITE)) {
-            channel.truncate(kept.lines().isEmpty() ? 0 : kept.lines().getLast().end());
+            channel.truncate(kept.end());
             channel.force(true);
         } catch (IOException e) {
             throw DurableFiles.cannotWrite(file, e);
@@ -148,26 +142,35 @@ public final class JsonLines implements AutoCloseable {
 
     /// The first lines of a file.
     ///
-    /// @param lines that are wanted
+    /// @param objects those that are wanted
+    /// @param end bytes of the file up to and with their last line feed
     /// @param damage of the line after them, if that is why they end
-    private record Wanted(List<Line> lines, Optional<CheckpointException> damage) {}
+    private record Wanted(List<ObjectNode> objects, int end, Optional<CheckpointException> damage) {}
 
     private static Wanted firstWanted(Path file, Predicate<ObjectNode> wanted) throws IOException {
         List<Line> lines = lines(file);
-        int kept = 0;
-        try {
-            while (kept < lines.size() && wanted.test(lines.get(kept).parse())) {
-                kept++;
-            }
-        } catch (CheckpointException e) {
-            for (Line later : lines.subList(kept + 1, lines.size())) {
-                if (later.isWanted(wanted)) {
-                    throw e;
+        List<ObjectNode> objects = new ArrayList<>();
+        Optional<CheckpointException> damage = Optional.empty();
+        int end = 0;
+        for (Line line : lines) {
+            try {
+                ObjectNode object = line.parse();
+                if (!wanted.test(object)) {
+                    break;
                 }
+                objects.add(object);
+                end = line.end();
+            } catch (CheckpointException e) {
+                for (Line later : lines.subList(objects.size() + 1, lines.size())) {
+                    if (later.isWanted(wanted)) {
+                        throw e;
+                    }
+                }
+                damage = Optional.of(e);
+                break;
             }
-            return new Wanted(lines.subList(0, kept), Optional.of(e));
         }
-        return new Wanted(lines.subList(0, kept), Optional.empty());
+        return new Wanted(objects, end, damage);
     }
 
     /// A whole line.
