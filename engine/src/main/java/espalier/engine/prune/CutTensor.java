@@ -4,6 +4,7 @@ import espalier.engine.model.ModelFolder;
 import espalier.engine.model.TensorShape;
 import espalier.engine.weights.ByteSource;
 import espalier.engine.weights.Checkpoint;
+import espalier.engine.weights.CheckpointException;
 import espalier.engine.weights.StoredTensor;
 import espalier.engine.weights.StoredType;
 import espalier.engine.weights.TensorToWrite;
@@ -68,11 +69,21 @@ final class CutTensor {
                 for (int from = 0; from < rows; from += pieceRows) {
                     int to = Math.min(rows, from + pieceRows);
                     MemorySegment piece = buffer.asSlice(0, (long) (to - from) * cols * type.bytes());
-                    cut.copy(stored, from, to, type, piece);
+                    copy(cut, stored, from, to, type, piece, source);
                     consumer.accept(piece);
                 }
             }
         });
+    }
+
+    private static void copy(
+            TensorCut cut, StoredMatrix stored, int from, int to, DType type, MemorySegment piece, ModelFolder source) {
+        try {
+            cut.copy(stored, from, to, type, piece);
+        } catch (CheckpointException e) {
+            String name = cut.tensor().name();
+            throw new CheckpointException(source.checkpoint().get(name).file() + ": " + e.getMessage(), e);
+        }
     }
 
     TensorToWrite toWrite() {

@@ -207,13 +207,14 @@ class CompactionProofTest {
         }
         PruningPlan all = PruningPlan.keepAll(SHAPE);
         var e = failure(CheckpointException.class, all, Optional.of(DType.F16), matrix -> matrix);
-        assertEquals("tensor " + DOWN + ": 1000000.0 is beyond the range of F16", e.getMessage());
+        String tensor = "tensor " + DOWN;
+        assertEquals(source.resolve("model.safetensors") + ": " + tensor + ": 1000000.0 is beyond the range of F16",
+                e.getMessage());
         float[] hidden = new float[32];
         Arrays.fill(hidden, 1e35f);
         PruningPlan folded = all.withFactors(new MaskValues(List.of(), List.of(), hidden));
         e = failure(CheckpointException.class, folded, Optional.empty(), matrix -> matrix);
-        assertEquals("tensor " + DOWN + ": 1000000.0 times 1.0000000409184788E35 is beyond the range of F32",
-                e.getMessage());
+        assertEquals(tensor + ": 1000000.0 times 1.0000000409184788E35 is beyond the range of F32", e.getMessage());
     }
 
     /// The result is opened only when every mapping of the source is gone.
