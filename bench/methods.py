@@ -6,7 +6,7 @@
 Each run is one `./espalier prune` and one `perplexity` for each text; runs that are in the results already are not repeated.
 All methods see the same number of tokens: --steps times --batch times --length, divided among their stages. A development tool.
 """
-import argparse, concurrent.futures, json, math, os, shutil, statistics, subprocess, tempfile
+import argparse, concurrent.futures, json, os, shutil, statistics, subprocess, tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 p = argparse.ArgumentParser()
